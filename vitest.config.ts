@@ -1,0 +1,42 @@
+import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+import { TEST_SECRETS } from "./tests/support/secrets.ts";
+
+/** Two projects: decisions and scripts in plain node, everything that needs the platform in workerd. */
+export default defineConfig(async () => ({
+  test: {
+    silent: "passed-only" as const,
+    projects: [
+      {
+        test: {
+          name: "node",
+          include: ["tests/**/*.test.ts"],
+          exclude: ["tests/**/*.workers.test.ts"],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.toml" },
+            miniflare: {
+              bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("schema/migrations") },
+              // No test reaches the network.
+              outboundService: (request: Request) =>
+                new Response(`unexpected ${request.url}`, { status: 599 }),
+            },
+          }),
+        ],
+        test: {
+          name: "workers",
+          include: ["tests/**/*.workers.test.ts"],
+          setupFiles: ["./tests/support/setup.ts"],
+          // One workerd for all files: unique names keep them apart, and 0.85 s a file are saved.
+          isolate: false,
+          maxWorkers: 1,
+          testTimeout: 60_000,
+        },
+      },
+    ],
+  },
+}));
