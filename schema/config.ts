@@ -1,0 +1,169 @@
+/**
+ * Variables and secrets of the deployment → `Config`, in one pass that reports every problem at
+ * once. Nothing falls back in silence: an unset number is its default, a wrong one stops the service.
+ */
+
+import type { LimitClass, Rate } from "./ip-guard.ts";
+import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
+
+export type Environment = "development" | "staging" | "production";
+export type LogoutScope = "global" | "local" | "others";
+
+export type Config = {
+  environment: Environment;
+  /** Null in development: the origin of the request. */
+  issuer: string | null;
+  audience: string | null;
+  allowedOrigins: string[];
+  accessTokenTtlSeconds: number;
+  refreshTokenTtlSeconds: number;
+  sessionMaxAgeSeconds: number;
+  refreshGraceSeconds: number;
+  refreshGraceSameClientSeconds: number;
+  sessionsPerUserMax: number;
+  rates: Record<LimitClass, Rate>;
+  logoutScope: LogoutScope;
+  passwordLengthMin: number;
+  /** `strict`: an access token is refused while the revocation cache cannot be read. */
+  revocationMode: "available" | "strict";
+  signingKeys: SigningKeys;
+  refreshTokenSecret: string;
+};
+
+/** A setting that is wrong. Neither field ever holds a secret's value. */
+export type Problem = { setting: string; problem: string };
+
+export type ConfigReading = { kind: "ok"; config: Config } | { kind: "wrong"; problems: Problem[] };
+
+const SECRET_BYTES_MIN = 32; // RFC 7518 §3.2: HS256 needs a key of at least its hash's size
+const SECRET_VARIETY_MIN = 8; // thirty-two times the same letter is not a secret
+const PLACEHOLDER = /change.?me|placeholder|your.?secret|example|insecure|to.?be.?replaced/i;
+const DECIMAL = /^(?:0|[1-9][0-9]{0,9})$/;
+const RATE = /^([1-9][0-9]{0,6})\/([1-9][0-9]{0,5})$/;
+const RATE_SECONDS_MAX = 86_400;
+const YEAR_SECONDS = 31_536_000;
+
+/** True if a symmetric secret is long and varied enough to be one (TOK-12). */
+export function isStrongSecret(secret: string): boolean {
+  return (
+    new TextEncoder().encode(secret).length >= SECRET_BYTES_MIN &&
+    new Set(secret).size >= SECRET_VARIETY_MIN &&
+    !PLACEHOLDER.test(secret)
+  );
+}
+
+/** Reads every setting of the service from what the runtime gives (RFC 9700 §2, requirement TOK-12). */
+export function readConfig(env: object): ConfigReading {
+  const vars = Object.fromEntries(Object.entries(env)) as Record<string, unknown>;
+  const problems: Problem[] = [];
+  const wrong = (setting: string, problem: string): void => {
+    problems.push({ setting, problem });
+  };
+  const text = (name: string): string => {
+    const value = vars[name];
+    return typeof value === "string" ? value : "";
+  };
+  const integer = (name: string, fallback: number, min: number, max: number): number => {
+    if (vars[name] === undefined) return fallback;
+    const value = DECIMAL.test(text(name)) ? Number(text(name)) : Number.NaN;
+    if (value >= min && value <= max) return value;
+    wrong(name, `must be a whole number from ${min} to ${max}`);
+    return fallback;
+  };
+  const choice = <T extends string>(name: string, fallback: T, choices: readonly T[]): T => {
+    if (vars[name] === undefined) return fallback;
+    const found = choices.find((one) => one === text(name));
+    if (found === undefined) wrong(name, `must be one of ${choices.join(", ")}`);
+    return found ?? fallback;
+  };
+  const rate = (name: string, limit: number, seconds: number): Rate => {
+    if (vars[name] === undefined) return { limit, seconds };
+    const [, count, period] = RATE.exec(text(name)) ?? [];
+    if (count !== undefined && Number(period) <= RATE_SECONDS_MAX) {
+      return { limit: Number(count), seconds: Number(period) };
+    }
+    wrong(name, `must be count/seconds, like ${limit}/${seconds}, with at most ${RATE_SECONDS_MAX} seconds`);
+    return { limit, seconds };
+  };
+
+  const environment = choice<Environment>("ENVIRONMENT", "development", [
+    "development",
+    "staging",
+    "production",
+  ]);
+  const isDevelopment = environment === "development";
+  const identifier = (name: string, mustBeUrl: boolean): string | null => {
+    const value = text(name);
+    if (value === "") {
+      if (!isDevelopment) wrong(name, "is required outside development");
+      return null;
+    }
+    if (mustBeUrl && !isIssuer(value, isDevelopment))
+      wrong(name, "must be an https URL without query or fragment");
+    return value;
+  };
+  const origins = (name: string, fallback: string): string[] => {
+    const list = (vars[name] === undefined ? fallback : text(name)).split(",").map((one) => one.trim());
+    const kept = list.filter((one) => one !== "");
+    for (const one of kept) {
+      if (!isOrigin(one, isDevelopment))
+        wrong(name, "must be exact https origins, separated by commas; * is refused");
+    }
+    return kept;
+  };
+  const secret = (name: string): string => {
+    const value = text(name);
+    if (value === "") wrong(name, "is required");
+    else if (!isStrongSecret(value)) wrong(name, "must have at least 32 random bytes and be no placeholder");
+    return value;
+  };
+  const signingKeys = (): SigningKeys => {
+    const shared = text("JWT_SECRET");
+    const set = text("JWT_SIGNING_KEYS");
+    if (shared !== "") secret("JWT_SECRET");
+    if (shared === "" && set === "") wrong("JWT_SIGNING_KEYS", "is required, or JWT_SECRET in its place");
+    const reading = readSigningKeys(set, shared === "" ? null : shared);
+    for (const problem of reading.problems) wrong("JWT_SIGNING_KEYS", problem);
+    return reading.keys;
+  };
+
+  const config: Config = {
+    environment,
+    issuer: identifier("ISSUER", true),
+    audience: identifier("AUDIENCE", false),
+    allowedOrigins: origins(
+      "ALLOWED_ORIGINS",
+      isDevelopment ? "http://localhost:5173,http://localhost:3000" : "",
+    ),
+    accessTokenTtlSeconds: integer("ACCESS_TOKEN_TTL", 600, 1, 3600),
+    refreshTokenTtlSeconds: integer("REFRESH_TOKEN_TTL", 86_400, 1, YEAR_SECONDS),
+    sessionMaxAgeSeconds: integer("SESSION_MAX_AGE", 2_592_000, 1, YEAR_SECONDS),
+    refreshGraceSeconds: integer("REFRESH_GRACE", 10, 0, 300),
+    refreshGraceSameClientSeconds: integer("REFRESH_GRACE_SAME_CLIENT", 600, 0, 86_400),
+    sessionsPerUserMax: integer("MAX_SESSIONS_PER_USER", 100, 1, 1000),
+    rates: {
+      ip: rate("RATE_LIMIT_IP", 100, 60),
+      auth: rate("RATE_LIMIT_AUTH", 10, 300),
+      refresh: rate("RATE_LIMIT_REFRESH", 60, 300),
+      register: rate("RATE_LIMIT_REGISTER", 3, 3600),
+    },
+    logoutScope: choice<LogoutScope>("LOGOUT_SCOPE", "global", ["global", "local", "others"]),
+    passwordLengthMin: integer("PASSWORD_MIN_LENGTH", 8, 1, 128),
+    revocationMode: choice("REVOCATION_MODE", "available", ["available", "strict"]),
+    signingKeys: signingKeys(),
+    refreshTokenSecret: secret("REFRESH_TOKEN_SECRET"),
+  };
+  return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
+}
+
+function isIssuer(value: string, isDevelopment: boolean): boolean {
+  const url = URL.parse(value);
+  if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false;
+  return url.protocol === "https:" || (isDevelopment && url.protocol === "http:");
+}
+
+function isOrigin(value: string, isDevelopment: boolean): boolean {
+  const url = URL.parse(value);
+  if (url === null || url.origin !== value) return false;
+  return url.protocol === "https:" || (isDevelopment && url.protocol === "http:");
+}

@@ -1,0 +1,56 @@
+/**
+ * The tables inside the objects, as append-only steps: step n is the list's n-th entry and is
+ * never edited once released. `objects/tables.ts` applies them and keeps the number of the last.
+ */
+
+export const USER_AUTHORITY_TABLES: readonly string[] = [
+  `CREATE TABLE account (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     user_id INTEGER NOT NULL,
+     username TEXT NOT NULL,
+     email TEXT,
+     role TEXT NOT NULL,
+     is_active INTEGER NOT NULL CHECK (is_active IN (0, 1)),
+     version INTEGER NOT NULL,
+     epoch INTEGER NOT NULL,       -- grows with each end of every session; never falls
+     epoch_moved_at INTEGER NOT NULL,
+     epoch_reason TEXT
+   ) STRICT;
+   CREATE TABLE families (
+     sid TEXT PRIMARY KEY,
+     epoch INTEGER NOT NULL,       -- a family of a lower epoch than the account's has ended
+     generation INTEGER NOT NULL,
+     token_id TEXT NOT NULL,       -- the newest refresh token's; no secret: its key is elsewhere
+     issued_at INTEGER NOT NULL,
+     expires_at INTEGER NOT NULL,  -- idle expiry and the newest token's exp
+     previous_token_id TEXT,
+     replaced_at_ms INTEGER,
+     client_key TEXT NOT NULL,
+     created_at INTEGER NOT NULL,
+     absolute_expires_at INTEGER NOT NULL,
+     auth_time INTEGER NOT NULL,
+     amr TEXT NOT NULL,            -- JSON array
+     ip TEXT,
+     country TEXT,
+     user_agent TEXT,
+     device_name TEXT,
+     ended_at INTEGER,
+     end_reason TEXT,
+     CHECK (expires_at <= absolute_expires_at),
+     CHECK ((previous_token_id IS NULL) = (replaced_at_ms IS NULL)),
+     CHECK ((ended_at IS NULL) = (end_reason IS NULL))
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE outbox (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     kind TEXT NOT NULL CHECK (kind IN ('denial', 'audit')),
+     payload TEXT NOT NULL
+   ) STRICT;`,
+];
+
+export const IP_GUARD_TABLES: readonly string[] = [
+  `CREATE TABLE limits (
+     name TEXT PRIMARY KEY,
+     seconds INTEGER NOT NULL,
+     log TEXT NOT NULL             -- JSON: [at ms, count, at ms, count, …], oldest first
+   ) STRICT, WITHOUT ROWID;`,
+];

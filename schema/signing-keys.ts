@@ -1,0 +1,91 @@
+/**
+ * The private JWK set of `JWT_SIGNING_KEYS`, read strictly (RFC 7517, RFC 8037, RFC 7518). Two
+ * members are ours: `iat`, when the key was made, and `exp`, after which it signs nothing more.
+ */
+import { z } from "zod";
+import type { NumericDate } from "./time.ts";
+
+export type SigningAlgorithm = "EdDSA" | "ES256" | "HS256";
+
+/** One private key. `jwk` is null for HS256, whose key is `secret`. */
+export type SigningKey = {
+  kid: string;
+  algorithm: SigningAlgorithm;
+  jwk: PrivateJwk | null;
+  secret: string | null;
+  createdAt: NumericDate;
+  endsAt: NumericDate | null;
+};
+/** Newest first. */
+export type SigningKeys = SigningKey[];
+
+export type PrivateJwk =
+  | { kty: "OKP"; crv: "Ed25519"; x: string; d: string }
+  | { kty: "EC"; crv: "P-256"; x: string; y: string; d: string };
+
+const HS256_KID = "hs256";
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const ours = {
+  kid: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  use: z.literal("sig").optional(),
+  iat: z.int().nonnegative().optional(),
+  exp: z.int().nonnegative().optional(),
+};
+const jwk = z.discriminatedUnion("kty", [
+  z.object({
+    ...ours,
+    kty: z.literal("OKP"),
+    crv: z.literal("Ed25519"),
+    alg: z.enum(["EdDSA", "Ed25519"]).optional(),
+    x: coordinate,
+    d: coordinate,
+  }),
+  z.object({
+    ...ours,
+    kty: z.literal("EC"),
+    crv: z.literal("P-256"),
+    alg: z.literal("ES256").optional(),
+    x: coordinate,
+    y: coordinate,
+    d: coordinate,
+  }),
+]);
+const jwkSet = z.object({ keys: z.array(jwk).min(1).max(16) });
+
+/** Reads the key set and the HS256 secret; either may be absent. Problems never quote a value. */
+export function readSigningKeys(
+  set: string,
+  secret: string | null,
+): { keys: SigningKeys; problems: string[] } {
+  const keys: SigningKeys = [];
+  const problems: string[] = [];
+  if (set !== "") {
+    const parsed = jwkSet.safeParse(parseJson(set));
+    if (parsed.success) {
+      for (const key of parsed.data.keys) keys.push(asSigningKey(key));
+      if (new Set(keys.map((key) => key.kid)).size !== keys.length) problems.push("has two keys of one kid");
+    } else {
+      problems.push("must be a private JWK set of Ed25519 or P-256 keys, each with a kid");
+    }
+  }
+  if (secret !== null) {
+    keys.push({ kid: HS256_KID, algorithm: "HS256", jwk: null, secret, createdAt: 0, endsAt: null });
+  }
+  return { keys: keys.sort((one, other) => other.createdAt - one.createdAt), problems };
+}
+
+function asSigningKey(key: z.infer<typeof jwk>): SigningKey {
+  const { kty, x, d } = key;
+  const common = { kid: key.kid, secret: null, createdAt: key.iat ?? 0, endsAt: key.exp ?? null };
+  return kty === "OKP"
+    ? { ...common, algorithm: "EdDSA", jwk: { kty, crv: key.crv, x, d } }
+    : { ...common, algorithm: "ES256", jwk: { kty, crv: key.crv, x, y: key.y, d } };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
