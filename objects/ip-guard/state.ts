@@ -1,0 +1,39 @@
+/** The only SQL of `IpGuard`. */
+import type { RequestLog } from "./rate-limit.ts";
+
+export class IpGuardState {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  log(name: string): RequestLog {
+    const [row] = this.#sql.exec<{ log: string }>("SELECT log FROM limits WHERE name = ?", name).toArray();
+    return row === undefined ? [] : asLog(row.log);
+  }
+
+  logs(): { name: string; seconds: number; log: RequestLog }[] {
+    return this.#sql
+      .exec<{ name: string; seconds: number; log: string }>("SELECT name, seconds, log FROM limits")
+      .toArray()
+      .map(({ name, seconds, log }) => ({ name, seconds, log: asLog(log) }));
+  }
+
+  putLog(name: string, seconds: number, log: RequestLog): void {
+    this.#sql.exec(
+      `INSERT INTO limits (name, seconds, log) VALUES (?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET seconds = excluded.seconds, log = excluded.log`,
+      name,
+      seconds,
+      JSON.stringify(log.flatMap(({ atMs, count }) => [atMs, count])),
+    );
+  }
+}
+
+function asLog(text: string): RequestLog {
+  const flat = JSON.parse(text) as number[];
+  const log: RequestLog = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) log.push({ atMs: flat[i] ?? 0, count: flat[i + 1] ?? 0 });
+  return log;
+}

@@ -1,0 +1,34 @@
+/** What the alarm may forget, and when it must look again. Pure. */
+import type { SessionId } from "../../schema/ids.ts";
+import { denialTtlSeconds } from "../../schema/revocation.ts";
+import type { NumericDate } from "../../schema/time.ts";
+import type { Family } from "./family.ts";
+
+export type ExpiryDecision = {
+  forget: SessionId[];
+  /** When something kept can be forgotten, or null if nothing is worth keeping the object for. */
+  nextAt: NumericDate | null;
+};
+
+/**
+ * A family is kept until its newest token has expired, ended or not: until then a replay must
+ * still be told apart from a forgery. A family that ended, and an epoch that moved, are also kept
+ * for as long as KV must go on denying the access tokens made before.
+ */
+export function decideExpiry(
+  families: readonly Pick<Family, "sid" | "expiresAt" | "ended">[],
+  epochMovedAt: NumericDate,
+  now: NumericDate,
+  accessTokenTtlSeconds: number,
+): ExpiryDecision {
+  const denialTtl = denialTtlSeconds(accessTokenTtlSeconds);
+  const forget: SessionId[] = [];
+  const due = [epochMovedAt + denialTtl];
+  for (const { sid, expiresAt, ended } of families) {
+    const keptUntil = ended === null ? expiresAt : Math.max(expiresAt, ended.at + denialTtl);
+    if (keptUntil <= now) forget.push(sid);
+    else due.push(keptUntil);
+  }
+  const ahead = due.filter((at) => at > now);
+  return { forget, nextAt: ahead.length === 0 ? null : Math.min(...ahead) };
+}

@@ -1,0 +1,64 @@
+/**
+ * The family state machine (RFC 9700 §4.14.2, contract §5). Pure: every race of tabs, retries and
+ * thieves has already become an order of calls when it arrives here.
+ */
+import { assert } from "../../schema/assert.ts";
+import type { RefreshTokenName } from "../../schema/claims.ts";
+import type { TokenId } from "../../schema/ids.ts";
+import { toNumericDate } from "../../schema/time.ts";
+import { type Account, type Family, idleExpiry, isLive, type SessionPolicy } from "./family.ts";
+
+export type RefreshInput = { presented: RefreshTokenName; successor: TokenId; clientKey: string };
+
+export type RefreshDecision =
+  | { kind: "rotate"; family: Family }
+  /** `elsewhere`: from another client than the one that the successor was made for. */
+  | { kind: "repeat"; family: Family; elsewhere: boolean }
+  | { kind: "deny"; reason: "revoked" }
+  | { kind: "end"; reason: "reuse" | "user_inactive" };
+
+/**
+ * Decides one presentation of an authentic refresh token of this family, in this order:
+ * ended, expired or unknown → deny; the newest → rotate; the one just replaced, in its grace →
+ * repeat with the same successor, byte for byte; any other that the family ever had → end it.
+ */
+export function decideRefresh(
+  family: Family | null,
+  account: Account | null,
+  input: RefreshInput,
+  nowMs: number,
+  policy: SessionPolicy,
+): RefreshDecision {
+  const now = toNumericDate(nowMs);
+  if (family === null || account === null || !isLive(family, account, now)) {
+    return { kind: "deny", reason: "revoked" };
+  }
+  if (!account.user.isActive) return { kind: "end", reason: "user_inactive" };
+
+  if (input.presented.tokenId === family.tokenId) {
+    const next: Family = {
+      ...family,
+      generation: family.generation + 1,
+      tokenId: input.successor,
+      issuedAt: now,
+      expiresAt: idleExpiry(family.absoluteExpiresAt, now, policy),
+      previous: { tokenId: family.tokenId, replacedAtMs: nowMs },
+      clientKey: input.clientKey,
+    };
+    assert(next.absoluteExpiresAt === family.absoluteExpiresAt, "a rotation never extends a session");
+    assert(next.expiresAt <= next.absoluteExpiresAt, "a token never outlives its session");
+    assert(next.tokenId !== family.tokenId, "a successor is a new token");
+    return { kind: "rotate", family: next };
+  }
+
+  if (family.previous !== null && input.presented.tokenId === family.previous.tokenId) {
+    const elsewhere = input.clientKey !== family.clientKey;
+    const graceSeconds = elsewhere
+      ? policy.refreshGraceSeconds
+      : Math.max(policy.refreshGraceSeconds, policy.refreshGraceSameClientSeconds);
+    if (nowMs - family.previous.replacedAtMs <= graceSeconds * 1000) {
+      return { kind: "repeat", family, elsewhere };
+    }
+  }
+  return { kind: "end", reason: "reuse" };
+}

@@ -1,0 +1,235 @@
+/**
+ * The only SQL of `UserAuthority`. Rows in, rows out; it decides nothing and knows no time.
+ * Must be called inside the turn of a command, with no await between a read and its write.
+ */
+import { assert } from "../../schema/assert.ts";
+import { ROLES } from "../../schema/claims.ts";
+import { asSessionId, asTokenId, asUserId } from "../../schema/ids.ts";
+import type { NumericDate } from "../../schema/time.ts";
+import { END_REASONS, type EndReason } from "../../schema/user-authority.ts";
+import type { Account, Family } from "./family.ts";
+
+type AccountRow = {
+  user_id: number;
+  username: string;
+  email: string | null;
+  role: string;
+  is_active: number;
+  version: number;
+  epoch: number;
+};
+
+type FamilyRow = {
+  sid: string;
+  epoch: number;
+  generation: number;
+  token_id: string;
+  issued_at: number;
+  expires_at: number;
+  previous_token_id: string | null;
+  replaced_at_ms: number | null;
+  client_key: string;
+  created_at: number;
+  absolute_expires_at: number;
+  auth_time: number;
+  amr: string;
+  ip: string | null;
+  country: string | null;
+  user_agent: string | null;
+  device_name: string | null;
+  ended_at: number | null;
+  end_reason: string | null;
+};
+
+/** `isLive` as SQL. */
+const LIVE = "ended_at IS NULL AND epoch >= ? AND expires_at > ?";
+
+export class UserAuthorityState {
+  readonly #sql: SqlStorage;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+  }
+
+  account(): Account | null {
+    const [row] = this.#sql.exec<AccountRow>("SELECT * FROM account").toArray();
+    if (row === undefined) return null;
+    return {
+      user: {
+        id: known(asUserId(row.user_id)),
+        username: row.username,
+        email: row.email,
+        role: known(ROLES.find((role) => role === row.role) ?? null),
+        isActive: row.is_active === 1,
+        version: row.version,
+      },
+      epoch: row.epoch,
+    };
+  }
+
+  epochMovedAt(): NumericDate {
+    return this.#sql.exec<{ at: number }>("SELECT epoch_moved_at AS at FROM account").one().at;
+  }
+
+  /** Writes the account as a login brings it. Costs a row only when something is new. */
+  putAccount(account: Account, now: NumericDate): void {
+    const { user, epoch } = account;
+    this.#sql.exec(
+      `INSERT INTO account (one, user_id, username, email, role, is_active, version, epoch, epoch_moved_at)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT (one) DO UPDATE SET username = excluded.username, email = excluded.email,
+         role = excluded.role, is_active = excluded.is_active, version = excluded.version
+       WHERE (username, email, role, is_active, version)
+         IS NOT (excluded.username, excluded.email, excluded.role, excluded.is_active, excluded.version)`,
+      user.id,
+      user.username,
+      user.email,
+      user.role,
+      user.isActive ? 1 : 0,
+      user.version,
+      epoch,
+      now,
+    );
+  }
+
+  moveEpoch(epoch: number, reason: EndReason, now: NumericDate): void {
+    this.#sql.exec(
+      "UPDATE account SET epoch = ?, epoch_moved_at = ?, epoch_reason = ? WHERE epoch < ?",
+      epoch,
+      now,
+      reason,
+      epoch,
+    );
+  }
+
+  family(sid: string): Family | null {
+    const [row] = this.#sql.exec<FamilyRow>("SELECT * FROM families WHERE sid = ?", sid).toArray();
+    return row === undefined ? null : asFamily(row);
+  }
+
+  /** All that are kept, ended ones too: for the alarm. */
+  families(): Family[] {
+    return this.#sql.exec<FamilyRow>("SELECT * FROM families").toArray().map(asFamily);
+  }
+
+  /** The live ones, most recently used first: at most as many as the session cap. */
+  liveFamilies(epoch: number, now: NumericDate): Family[] {
+    return this.#sql
+      .exec<FamilyRow>(
+        `SELECT * FROM families WHERE ${LIVE} ORDER BY issued_at DESC, created_at DESC`,
+        epoch,
+        now,
+      )
+      .toArray()
+      .map(asFamily);
+  }
+
+  /** How many are live, without reading one of them out. */
+  liveCount(epoch: number, now: NumericDate): number {
+    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM families WHERE ${LIVE}`, epoch, now).one()
+      .n;
+  }
+
+  insertFamily(family: Family): void {
+    this.#sql.exec(
+      `INSERT INTO families (sid, epoch, generation, token_id, issued_at, expires_at, client_key, created_at,
+         absolute_expires_at, auth_time, amr, ip, country, user_agent, device_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      family.sid,
+      family.epoch,
+      family.generation,
+      family.tokenId,
+      family.issuedAt,
+      family.expiresAt,
+      family.clientKey,
+      family.createdAt,
+      family.absoluteExpiresAt,
+      family.authTime,
+      JSON.stringify(family.amr),
+      family.client.ip,
+      family.client.country,
+      family.client.userAgent,
+      family.deviceName,
+    );
+  }
+
+  /** The one row that a refresh writes. What a rotation must not touch is not in the statement. */
+  rotateFamily(family: Family): void {
+    const written = this.#sql.exec(
+      `UPDATE families SET generation = ?, token_id = ?, issued_at = ?, expires_at = ?, previous_token_id = ?,
+         replaced_at_ms = ?, client_key = ?, ip = ?, country = ?, user_agent = ?
+       WHERE sid = ? AND generation = ? AND ended_at IS NULL`,
+      family.generation,
+      family.tokenId,
+      family.issuedAt,
+      family.expiresAt,
+      family.previous?.tokenId ?? null,
+      family.previous?.replacedAtMs ?? null,
+      family.clientKey,
+      family.client.ip,
+      family.client.country,
+      family.client.userAgent,
+      family.sid,
+      family.generation - 1,
+    );
+    assert(written.rowsWritten === 1, "a rotation writes the row that was decided on");
+  }
+
+  endFamily(sid: string, reason: EndReason, now: NumericDate): void {
+    this.#sql.exec(
+      "UPDATE families SET ended_at = ?, end_reason = ? WHERE sid = ? AND ended_at IS NULL",
+      now,
+      reason,
+      sid,
+    );
+  }
+
+  deleteFamily(sid: string): void {
+    this.#sql.exec("DELETE FROM families WHERE sid = ?", sid);
+  }
+
+  /** Families that ended one by one since `since`: the ones that KV must name. */
+  endedSince(since: NumericDate): { sid: string; endedAt: NumericDate }[] {
+    return this.#sql
+      .exec<{ sid: string; endedAt: number }>(
+        "SELECT sid, ended_at AS endedAt FROM families WHERE ended_at > ?",
+        since,
+      )
+      .toArray();
+  }
+}
+
+function asFamily(row: FamilyRow): Family {
+  return {
+    sid: known(asSessionId(row.sid)),
+    epoch: row.epoch,
+    generation: row.generation,
+    tokenId: known(asTokenId(row.token_id)),
+    issuedAt: row.issued_at,
+    expiresAt: row.expires_at,
+    previous:
+      row.previous_token_id === null || row.replaced_at_ms === null
+        ? null
+        : { tokenId: known(asTokenId(row.previous_token_id)), replacedAtMs: row.replaced_at_ms },
+    clientKey: row.client_key,
+    createdAt: row.created_at,
+    absoluteExpiresAt: row.absolute_expires_at,
+    authTime: row.auth_time,
+    amr: JSON.parse(row.amr) as string[],
+    client: { ip: row.ip, country: row.country, userAgent: row.user_agent },
+    deviceName: row.device_name,
+    ended:
+      row.ended_at === null
+        ? null
+        : {
+            at: row.ended_at,
+            reason: known(END_REASONS.find((reason) => reason === row.end_reason) ?? null),
+          },
+  };
+}
+
+/** A stored value that only we can have written: its absence is our own mistake. */
+function known<T>(value: T | null): T {
+  if (value === null) throw new Error("a stored row does not have the shape that was written");
+  return value;
+}
