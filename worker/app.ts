@@ -1,0 +1,174 @@
+/**
+ * The one order that every request goes through: facts → headers → CORS → settings → path and
+ * method → (in `serve`) limits, credentials, body → handler. And the one place that turns what a
+ * step threw into an answer.
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { cors } from "hono/cors";
+import { matchedRoutes } from "hono/route";
+import { TrieRouter } from "hono/router/trie-router";
+import { secureHeaders } from "hono/secure-headers";
+import { log } from "../schema/log.ts";
+import { toIso } from "../schema/time.ts";
+import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
+import { admit, limitHeaders } from "./http/limits.ts";
+import { Outage, problemAnswer, Refusal } from "./http/problems.ts";
+import { mountDocuments } from "./routes/documents.ts";
+import { mountHealth } from "./routes/health.ts";
+import { mountLogin } from "./routes/login.ts";
+import { mountLogout } from "./routes/logout.ts";
+import { mountRefresh } from "./routes/refresh.ts";
+import { mountRegister } from "./routes/register.ts";
+import { mountSessions } from "./routes/sessions.ts";
+import { mountUser } from "./routes/user.ts";
+import { mountVerify } from "./routes/verify.ts";
+
+const HEALTH = "/api/health";
+const OUTAGE_RETRY_SECONDS = 5;
+const PREFLIGHT_SECONDS = 600;
+const HSTS = "max-age=31536000; includeSubDomains";
+const EXPOSED = [
+  "X-Request-Id",
+  "Retry-After",
+  "RateLimit-Policy",
+  "RateLimit",
+  "X-RateLimit-Limit",
+  "X-RateLimit-Remaining",
+  "X-RateLimit-Reset",
+];
+
+export const app: App = new OpenAPIHono<AppEnv>({ strict: false });
+
+app.use(async (c, next) => {
+  c.set("facts", factsOf(c.req.raw, c.env));
+  c.set("charge", null);
+  c.set("bearer", null);
+  c.set("code", null);
+  await next();
+  finish(c);
+});
+
+// HTTP-05, for answers that are never a page.
+app.use(
+  secureHeaders({
+    contentSecurityPolicy: {
+      defaultSrc: ["'none'"],
+      frameAncestors: ["'none'"],
+      baseUri: ["'none'"],
+      formAction: ["'none'"],
+    },
+    xFrameOptions: "DENY",
+    xXssProtection: "1; mode=block",
+    referrerPolicy: "no-referrer",
+    strictTransportSecurity: false, // over https only: see finish()
+    crossOriginResourcePolicy: false,
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+  }),
+);
+
+app.use(
+  cors({
+    origin: (origin, c: AppContext) => {
+      const { settings } = c.var.facts;
+      return settings.kind === "ok" && settings.config.allowedOrigins.includes(origin) ? origin : null;
+    },
+    allowMethods: (_origin, c) => methodsOf(c.req.path),
+    allowHeaders: ["Authorization", "Content-Type"],
+    exposeHeaders: EXPOSED,
+    maxAge: PREFLIGHT_SECONDS,
+  }),
+);
+
+app.use(async (c, next) => {
+  const { settings, requestId, now } = c.var.facts;
+  if (settings.kind === "wrong" && c.req.path !== HEALTH) {
+    const names = settings.problems.map(({ setting }) => setting);
+    log(toIso(now), { level: "error", event: "settings_wrong", settings: names, request_id: requestId });
+    throw new Refusal("misconfigured", {
+      detail: `The service is not configured: ${names.join(", ")}`,
+      details: settings.problems.map(({ setting, problem }) => `${setting} ${problem}`),
+      retryAfterSeconds: OUTAGE_RETRY_SECONDS,
+    });
+  }
+  await next();
+});
+
+mountRegister(app);
+mountLogin(app);
+mountRefresh(app);
+mountVerify(app);
+mountLogout(app);
+mountUser(app);
+mountSessions(app);
+mountHealth(app);
+mountDocuments(app);
+app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
+
+const methodRouter = new TrieRouter<string>();
+for (const { method, path } of app.routes) if (method !== "ALL") methodRouter.add("ALL", path, method);
+
+/** The methods that some route has for this path; none for an unknown one. */
+function methodsOf(path: string): string[] {
+  const found = new Set(methodRouter.match("ALL", path)[0].map(([method]) => method));
+  if (found.has("GET")) found.add("HEAD");
+  return [...found].sort();
+}
+
+app.notFound(async (c: AppContext) => {
+  if (c.req.path.startsWith("/api/")) await admit(c, []);
+  const methods = methodsOf(c.req.path);
+  if (methods.length === 0) throw new Refusal("not_found");
+  throw new Refusal("method_not_allowed", { headers: { Allow: [...methods, "OPTIONS"].join(", ") } });
+});
+
+app.onError((error, c) => {
+  const { requestId, now } = c.var.facts;
+  if (error instanceof Refusal) {
+    c.set("code", error.code);
+    return problemAnswer(error.code, error.extras, requestId);
+  }
+  const isOutage = error instanceof Outage;
+  const code = isOutage ? "unavailable" : "internal_error";
+  c.set("code", code);
+  log(toIso(now), {
+    level: "error",
+    event: code,
+    request_id: requestId,
+    ...(isOutage ? { part: error.part } : {}),
+    reason: describeFault(isOutage ? error.cause : error),
+  });
+  return problemAnswer(code, isOutage ? { retryAfterSeconds: OUTAGE_RETRY_SECONDS } : {}, requestId);
+});
+
+/** What a fault is called. Its message may quote what was sent, so only our own kind is kept. */
+function describeFault(fault: unknown): string {
+  return fault instanceof Error
+    ? `${fault.name}: ${fault.message.slice(0, 200)}`
+    : String(fault).slice(0, 200);
+}
+
+/** The headers that every answer carries, and its line in the log. */
+function finish(c: AppContext): void {
+  const { requestId, now } = c.var.facts;
+  c.header("X-Request-Id", requestId);
+  if (c.req.path.startsWith("/api/")) c.header("Cache-Control", "no-store");
+  if (new URL(c.req.url).protocol === "https:") c.header("Strict-Transport-Security", HSTS);
+  if (c.var.charge !== null) {
+    for (const [name, value] of Object.entries(limitHeaders(c.var.charge, now))) c.header(name, value);
+  }
+  if (c.req.method === "OPTIONS") c.header("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));
+  const { code } = c.var;
+  log(toIso(now), {
+    level: "info",
+    event: "request",
+    request_id: requestId,
+    method: c.req.method,
+    route: matchedRoutes(c).at(-1)?.path ?? "",
+    status: c.res.status,
+    ...(code === null ? {} : { code }),
+  });
+}

@@ -1,0 +1,37 @@
+/**
+ * The way to the objects and stores: how they are named, and what their silence means. The
+ * platform itself retries a call that provably did not run; we never retry on top, and an answer
+ * that does not come is an outage, decided closed by whoever asked.
+ */
+import type { UserId } from "../schema/ids.ts";
+import type { IpGuardContract } from "../schema/ip-guard.ts";
+import type { UserAuthorityContract } from "../schema/user-authority.ts";
+import { Outage } from "./http/problems.ts";
+
+/** The one object that judges this user's sessions. The id must come from a verified token or from D1. */
+export function userAuthority(env: Env, userId: UserId): UserAuthorityContract {
+  return env.USER_AUTHORITY.getByName(String(userId));
+}
+
+/** The one object that judges how often this address (`addressKey`) may ask. */
+export function ipGuard(env: Env, address: string): IpGuardContract {
+  return env.IP_GUARD.getByName(address);
+}
+
+/**
+ * Awaits an answer of `part`; its failure becomes an `Outage` (503 with `Retry-After`). An error
+ * that the object's own code threw is our bug and stays one (500).
+ */
+export async function reach<Answer>(part: string, ask: () => PromiseLike<Answer>): Promise<Answer> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isOwnBug(error)) throw error;
+    throw new Outage(part, error);
+  }
+}
+
+function isOwnBug(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return Reflect.get(error, "remote") === true && Reflect.get(error, "durableObjectReset") !== true;
+}

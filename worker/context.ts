@@ -1,0 +1,81 @@
+/**
+ * What is known of a request before anything is decided: the time (the only clock read of the
+ * edge), its id, where it comes from, and the settings. Also the type of the application.
+ */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import type { ClientView } from "../schema/audit-events.ts";
+import type { AccessClaims } from "../schema/claims.ts";
+import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
+import { addressKey } from "../schema/ip-address.ts";
+import type { ChargeAnswer } from "../schema/ip-guard.ts";
+import { type NumericDate, toNumericDate } from "../schema/time.ts";
+import { newRequestId } from "./entropy.ts";
+
+export type RequestFacts = {
+  nowMs: number;
+  now: NumericDate;
+  requestId: string;
+  /** What the address counts as (RL-02), or null if the platform did not say. */
+  address: string | null;
+  client: ClientView;
+  settings: ConfigReading;
+};
+
+export type AppEnv = {
+  Bindings: Env;
+  Variables: {
+    facts: RequestFacts;
+    charge: ChargeAnswer | null;
+    bearer: AccessClaims | null;
+    /** The stable code of the problem that was answered, for the log. */
+    code: string | null;
+  };
+};
+export type App = OpenAPIHono<AppEnv>;
+export type AppContext = Context<AppEnv>;
+
+/** The settings, and what follows from them and the request's origin. */
+export type Service = { config: Config; issuer: string; audience: string };
+
+const USER_AGENT_LENGTH_MAX = 512;
+const readings = new WeakMap<Env, ConfigReading>();
+
+/** The only clock read of the edge, in milliseconds. It stands still while code computes. */
+export function readClockMs(): number {
+  return Date.now();
+}
+
+/** The facts of one request. `CF-Connecting-IP` is the address and nothing else is (RL-02). */
+export function factsOf(request: Request, env: Env): RequestFacts {
+  const nowMs = readClockMs();
+  const settings = readings.get(env) ?? readConfig(env);
+  readings.set(env, settings);
+  const key = addressKey(request.headers.get("CF-Connecting-IP"));
+  const address =
+    key === null && settings.kind === "ok" && settings.config.environment === "development"
+      ? "127.0.0.1"
+      : key;
+  const country = request.cf?.country;
+  return {
+    nowMs,
+    now: toNumericDate(nowMs),
+    requestId: newRequestId(),
+    address,
+    client: {
+      ip: key === null ? address : request.headers.get("CF-Connecting-IP"),
+      country: typeof country === "string" ? country : null,
+      userAgent: request.headers.get("User-Agent")?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,
+    },
+    settings,
+  };
+}
+
+/** The service as this request sees it. Only behind the settings gate; throws before it. */
+export function serviceOf(c: AppContext): Service {
+  const { settings } = c.var.facts;
+  if (settings.kind === "wrong") throw new Error("asked for settings that are wrong");
+  const { config } = settings;
+  const { origin } = new URL(c.req.url);
+  return { config, issuer: config.issuer ?? origin, audience: config.audience ?? origin };
+}

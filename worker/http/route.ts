@@ -1,0 +1,148 @@
+/**
+ * A route is a row of data: method, path, who may, what it costs, what goes in and comes out.
+ * Validation, the OpenAPI document and the tests read this one declaration; `serve` is the order
+ * of steps between a matched path and its handler.
+ */
+import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
+import type { MiddlewareHandler } from "hono";
+import type { LimitClass } from "../../schema/ip-guard.ts";
+import { requireBearer } from "../auth/bearer.ts";
+import type { App, AppEnv } from "../context.ts";
+import { refusalOfBody } from "./body.ts";
+import { admit } from "./limits.ts";
+import { type ProblemStatus, Refusal } from "./problems.ts";
+
+/** `public`: no credentials. `bearer`: an access token (the contract's `A`). */
+export type Access = "public" | "bearer";
+
+/**
+ * How soon a revocation is felt: `confirmed` by the user's object, at once and everywhere;
+ * `local` by signature and cache.
+ */
+export type Tier = "confirmed" | "local" | "none";
+
+/** The rules of a route; `/openapi.json` shows them as its `x-rules`. */
+export type RouteRules = {
+  access: Access;
+  tier: Tier;
+  /** The limits that it counts to, beside `ip`, which every `/api/` path counts to. */
+  limits: LimitClass[];
+  /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
+  cost: string;
+  /** The sentence for a missing required member of the body. */
+  missing?: string;
+};
+export type Route = RouteConfig & { "x-rules": RouteRules };
+
+/** Declares a route: what it is called, who may and at what cost, what goes in and comes out. */
+export function defineRoute<Path extends string, R extends Omit<RouteConfig, "path"> & { path: Path }>(
+  rules: RouteRules,
+  route: R,
+) {
+  return createRoute({ ...route, "x-rules": rules });
+}
+
+/** A JSON request body of this shape, for a route's `request`. Unknown members are dropped. */
+export function jsonBody<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  return { body: { required: true, content: { "application/json": { schema } } } } as const;
+}
+
+/** A JSON answer of this shape, for a route's `responses`. */
+export function jsonAnswer<Schema extends z.ZodType>(description: string, schema: Schema) {
+  return { description, content: { "application/json": { schema } } } as const;
+}
+
+const problemSchema = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    code: z.string(),
+    error: z.string(),
+    request_id: z.string(),
+    details: z.array(z.union([z.string(), z.object({ field: z.string(), message: z.string() })])).optional(),
+    retry_after: z.int().optional(),
+  })
+  .openapi("Problem");
+
+/** The problem answers that a route can give, by status. */
+export function problemAnswers(...statuses: ProblemStatus[]) {
+  const content = { "application/problem+json": { schema: problemSchema } };
+  return Object.fromEntries(
+    statuses.map((status) => [status, { description: "Problem (RFC 9457)", content }]),
+  );
+}
+
+/**
+ * Mounts a route. In order: with credentials, its limits are charged and they are checked before
+ * the body is looked at; without, the body is validated first, so that a typing error costs
+ * nobody one of three registrations an hour. Either way one call to the guard. `precheck` refuses
+ * what no schema can see to be wrong with the input, at the validation's place in the order.
+ */
+export function serve<R extends Route>(
+  app: App,
+  route: R,
+  handler: RouteHandler<R, AppEnv>,
+  precheck?: (c: Parameters<RouteHandler<R, AppEnv>>[0]) => void,
+): void {
+  const isPublic = route["x-rules"].access === "public";
+  const before: MiddlewareHandler<AppEnv>[] = [];
+  if (!isPublic) {
+    before.push(async (c, next) => {
+      await admit(c, route["x-rules"].limits);
+      await next();
+    }, requireBearer);
+  }
+  if (route.request?.body !== undefined) {
+    before.push(async (c, next) => {
+      const refusal = await refusalOfBody(c);
+      if (refusal !== null && isPublic) await admit(c, []);
+      if (refusal !== null) throw refusal;
+      await next();
+    });
+  }
+
+  const guarded = async (...[c, next]: Parameters<RouteHandler<R, AppEnv>>): Promise<unknown> => {
+    const refusal = refusalOf(() => precheck?.(c));
+    if (isPublic && countsToLimits(route)) await admit(c, refusal === null ? route["x-rules"].limits : []);
+    if (refusal !== null) throw refusal;
+    return handler(c, next);
+  };
+  const refuse: Hook<unknown, AppEnv, string, unknown> = async (result, c) => {
+    if (result.success) return;
+    if (isPublic) await admit(c, []);
+    throw invalidInput(route, result.error.issues, await c.req.json().catch(() => ({})));
+  };
+  // The library ties a handler's type to its route's; what wraps the handler changes neither.
+  app.openapi({ ...route, middleware: before }, guarded as never, refuse as never);
+}
+
+/** Everything under `/api/` counts to the address's limit; documents and keys do not. */
+export function countsToLimits(route: { path: string }): boolean {
+  return route.path.startsWith("/api/");
+}
+
+function refusalOf(check: () => void): unknown {
+  try {
+    check();
+    return null;
+  } catch (refusal) {
+    return refusal;
+  }
+}
+
+type Issue = { path: PropertyKey[]; message: string };
+
+function invalidInput(route: Route, issues: readonly Issue[], body: Record<string, unknown>): Refusal {
+  const sentence = route["x-rules"].missing;
+  const isAbsent = (issue: Issue): boolean => {
+    const value = body[String(issue.path[0])];
+    return value === undefined || value === null || value === "";
+  };
+  if (sentence !== undefined && issues.some(isAbsent))
+    return new Refusal("missing_fields", { detail: sentence });
+  return new Refusal("invalid_request", {
+    details: issues.map(({ path, message }) => ({ field: path.map(String).join("."), message })),
+  });
+}

@@ -1,0 +1,77 @@
+/** `POST /api/accounts/register`: a new account, signed in. */
+import { z } from "@hono/zod-openapi";
+import { impersonatesEmail, isEmail, isUsername, normalizeUsername } from "../../schema/identity.ts";
+import { type App, serviceOf } from "../context.ts";
+import { randomBytes } from "../entropy.ts";
+import { Outage, Refusal } from "../http/problems.ts";
+import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { passwordProblems } from "../passwords/policy.ts";
+import { hashPassword } from "../passwords/registry.ts";
+import { openSession } from "../sessions.ts";
+import { tokenAnswer, tokenAnswerSchema } from "../tokens/token-answer.ts";
+import { createUser } from "../users.ts";
+
+const body = z.object({
+  username: z
+    .string()
+    .min(1)
+    .transform(normalizeUsername)
+    .refine(isUsername, "must be 1 to 150 letters, numbers or any of _ . @ + -"),
+  email: z
+    .string()
+    .nullish()
+    .transform((email) => (email === undefined || email === "" ? null : email))
+    .refine(
+      (email) => email === null || isEmail(email),
+      "must be an e-mail address of at most 254 characters",
+    ),
+  password: z.string().min(1),
+  password2: z.string().min(1),
+});
+
+const route = defineRoute(
+  {
+    access: "public",
+    tier: "none",
+    limits: ["register"],
+    cost: "1 D1 insert, 1 UserAuthority call (3 rows written, first session: 5), 1 hash, 2 signatures",
+    missing: "Username, password, and password confirmation are required",
+  },
+  {
+    method: "post",
+    path: "/api/accounts/register",
+    summary: "Create an account and sign in",
+    request: jsonBody(body),
+    responses: {
+      201: jsonAnswer("The new session", tokenAnswerSchema),
+      ...problemAnswers(400, 413, 415, 429, 503),
+    },
+  },
+);
+
+export function mountRegister(app: App): void {
+  serve(
+    app,
+    route,
+    async (c) => {
+      const { username, email, password } = c.req.valid("json");
+      const passwordHash = await hashPassword(password, randomBytes);
+      const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.var.facts.now });
+      if (user === null) throw new Refusal("user_exists");
+      const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null });
+      if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
+      return c.json(await tokenAnswer(serviceOf(c), opened.grant, "User created successfully"), 201);
+    },
+    (c) => {
+      const { username, email, password, password2 } = c.req.valid("json");
+      if (password !== password2) throw new Refusal("password_mismatch");
+      const minLength = serviceOf(c).config.passwordLengthMin;
+      const weak = passwordProblems(password, { minLength }, { username, email });
+      if (weak.length > 0) throw new Refusal("weak_password", { details: weak });
+      if (impersonatesEmail(username, email)) {
+        const message = "must not look like an e-mail address other than the account's own";
+        throw new Refusal("invalid_request", { details: [{ field: "username", message }] });
+      }
+    },
+  );
+}

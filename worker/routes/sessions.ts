@@ -1,0 +1,126 @@
+/** `/api/accounts/sessions`: a user's own sessions (ASVS 7.5.2). The user's object answers, so all of it is confirmed. */
+import { z } from "@hono/zod-openapi";
+import bowser from "bowser";
+import { asSessionId } from "../../schema/ids.ts";
+import { toIso } from "../../schema/time.ts";
+import type { RevocationScope, SessionView } from "../../schema/user-authority.ts";
+import { bearerOf } from "../auth/bearer.ts";
+import { reach, userAuthority } from "../authorities.ts";
+import type { App, AppContext } from "../context.ts";
+import { Refusal } from "../http/problems.ts";
+import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { receiptOf, receiptSchema } from "../receipt.ts";
+import { noteDenial } from "../tokens/revocation-cache.ts";
+
+const PATH = "/api/accounts/sessions";
+const confirmed = { access: "bearer" as const, tier: "confirmed" as const, limits: [] };
+const security = [{ bearer: [] }];
+
+const sessionSchema = z
+  .object({
+    id: z.string(),
+    current: z.boolean(),
+    created_at: z.iso.datetime(),
+    last_seen_at: z.iso.datetime(),
+    expires_at: z.iso.datetime(),
+    ip: z.string().nullable(),
+    country: z.string().nullable(),
+    user_agent: z.string().nullable(),
+    device: z.string().nullable(),
+    amr: z.array(z.string()),
+  })
+  .openapi("Session");
+
+const list = defineRoute(
+  { ...confirmed, cost: "1 UserAuthority call (no row written), 1 signature checked" },
+  {
+    method: "get",
+    path: PATH,
+    summary: "List one's sessions, newest first",
+    security,
+    responses: {
+      200: jsonAnswer("The live sessions", z.object({ sessions: z.array(sessionSchema) })),
+      ...problemAnswers(401, 429, 503),
+    },
+  },
+);
+
+const endOne = defineRoute(
+  { ...confirmed, cost: "1 UserAuthority call (4 rows written), 1 signature checked" },
+  {
+    method: "delete",
+    path: `${PATH}/{id}`,
+    summary: "End one of one's sessions",
+    security,
+    request: { params: z.object({ id: z.string() }) },
+    responses: { 204: { description: "Ended" }, ...problemAnswers(401, 404, 429, 503) },
+  },
+);
+
+const endOthers = defineRoute(
+  {
+    ...confirmed,
+    cost: "1 UserAuthority call (2 rows written for each session, and 2), 1 signature checked",
+  },
+  {
+    method: "delete",
+    path: PATH,
+    summary: "End all of one's other sessions",
+    security,
+    responses: { 200: jsonAnswer("How many ended", receiptSchema), ...problemAnswers(401, 429, 503) },
+  },
+);
+
+export function mountSessions(app: App): void {
+  serve(app, list, async (c) => {
+    const { user_id, sid, ep } = bearerOf(c);
+    const answer = await reach("user_authority", () =>
+      userAuthority(c.env, user_id).listSessions({ sid, ep }),
+    );
+    if (answer.kind === "denied") throw new Refusal("access_token_revoked");
+    return c.json({ sessions: answer.sessions.map((view) => shown(view, sid)) }, 200);
+  });
+  serve(app, endOne, async (c) => {
+    const target = asSessionId(c.req.valid("param").id);
+    if (target === null) throw new Refusal("not_found");
+    await revoke(c, { kind: "one", sid: target });
+    return c.body(null, 204);
+  });
+  serve(app, endOthers, async (c) => c.json(receiptOf(await revoke(c, { kind: "others" })), 200));
+}
+
+async function revoke(c: AppContext, scope: RevocationScope) {
+  const { user_id, sid, ep } = bearerOf(c);
+  const { client, requestId } = c.var.facts;
+  const command = { by: { sid, ep }, scope, reason: "ended_by_owner" as const, client, requestId };
+  const answer = await reach("user_authority", () => userAuthority(c.env, user_id).revoke(command));
+  if (answer.kind === "denied") {
+    throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
+  }
+  noteDenial(user_id, answer.denial);
+  return answer;
+}
+
+function shown(view: SessionView, currentSid: string): z.infer<typeof sessionSchema> {
+  const { client } = view;
+  return {
+    id: view.sid,
+    current: view.sid === currentSid,
+    created_at: toIso(view.createdAt),
+    last_seen_at: toIso(view.lastUsedAt),
+    expires_at: toIso(view.expiresAt),
+    ip: client.ip,
+    country: client.country,
+    user_agent: client.userAgent,
+    device: view.deviceName ?? deviceOf(client.userAgent),
+    amr: view.amr,
+  };
+}
+
+/** "Firefox on Linux", for a person to recognise; decides nothing. */
+function deviceOf(userAgent: string | null): string | null {
+  if (userAgent === null || userAgent === "") return null;
+  const { browser, os } = bowser.parse(userAgent);
+  const names = [browser.name, os.name].filter((name) => name !== undefined && name !== "");
+  return names.length === 0 ? null : names.join(" on ");
+}

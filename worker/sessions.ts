@@ -1,0 +1,32 @@
+/** Opening a session for a user whose credentials were checked: the last step of login and register. */
+
+import type { OpenSessionAnswer } from "../schema/user-authority.ts";
+import type { UserRow } from "../schema/users.ts";
+import { userState } from "../schema/users.ts";
+import { reach, userAuthority } from "./authorities.ts";
+import { type AppContext, serviceOf } from "./context.ts";
+import { newSessionId, newTokenId } from "./entropy.ts";
+import { clientKey } from "./tokens/refresh-key.ts";
+import { noteDenial } from "./tokens/revocation-cache.ts";
+
+/** One object call. `amr` as in RFC 8176. */
+export async function openSession(
+  c: AppContext,
+  row: UserRow,
+  options: { amr: string[]; deviceName: string | null },
+): Promise<OpenSessionAnswer> {
+  const { client, requestId } = c.var.facts;
+  const user = userState(row);
+  const command = {
+    user,
+    sid: newSessionId(),
+    tokenId: newTokenId(),
+    clientKey: await clientKey(serviceOf(c).config, client),
+    client,
+    requestId,
+    ...options,
+  };
+  const answer = await reach("user_authority", () => userAuthority(c.env, user.id).openSession(command));
+  if (answer.kind === "opened") noteDenial(user.id, answer.denial);
+  return answer;
+}
