@@ -1,0 +1,161 @@
+/** The architecture's failure table: an outage is 503 with Retry-After, never 401, and takes no session with it. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { ask, login, PASSWORD, refresh, register, unique, uniqueAddress } from "../support/client.ts";
+import { askWith, down, unreachable } from "../support/faults.ts";
+
+const post = (body: unknown, token?: string): RequestInit => ({
+  method: "POST",
+  body: JSON.stringify(body),
+  ...(token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } }),
+});
+const bearer = (token: string): RequestInit => ({ headers: { Authorization: `Bearer ${token}` } });
+const unavailable = { status: 503, body: { code: "unavailable", retry_after: 5 } };
+
+describe("KV is down", () => {
+  const REVOCATIONS = down<KVNamespace>();
+
+  it("an access token is believed by its signature, bounded by exp; refresh, login and logout work", async () => {
+    const user = await register();
+    expect((await askWith({ REVOCATIONS }, "/api/accounts/user", bearer(user.access))).status).toBe(200);
+    expect(
+      (await askWith({ REVOCATIONS }, "/api/accounts/token/refresh", post({ refresh_token: user.refresh })))
+        .status,
+    ).toBe(200);
+    const credentials = { username: user.username, password: PASSWORD };
+    expect((await askWith({ REVOCATIONS }, "/api/accounts/login", post(credentials))).status).toBe(200);
+    const logout = await askWith({ REVOCATIONS }, "/api/accounts/logout", post({}, user.access));
+    expect(logout.body.message).toBe("Logout successful");
+    expect((await refresh(user.refresh)).status, "REV-10: revoked stays revoked").toBe(401);
+  });
+
+  it("REVOCATION_MODE=strict refuses instead, with 503", async () => {
+    const user = await register();
+    const strict = { REVOCATIONS, REVOCATION_MODE: "strict" };
+    expect(await askWith(strict, "/api/accounts/user", bearer(user.access))).toMatchObject(unavailable);
+  });
+});
+
+describe("D1 is down", () => {
+  const DB = down<D1Database>();
+
+  it("refresh and logout work, login and register are 503, and nobody is signed out", async () => {
+    const user = await register();
+    const credentials = { username: user.username, password: PASSWORD };
+    expect(await askWith({ DB }, "/api/accounts/login", post(credentials))).toMatchObject(unavailable);
+    const account = { username: unique("late"), password: PASSWORD, password2: PASSWORD };
+    expect(await askWith({ DB }, "/api/accounts/register", post(account))).toMatchObject(unavailable);
+    expect(await askWith({ DB }, "/api/accounts/user", bearer(user.access))).toMatchObject(unavailable);
+    const next = await askWith({ DB }, "/api/accounts/token/refresh", post({ refresh_token: user.refresh }));
+    expect(next.status).toBe(200);
+    const logout = await askWith({ DB }, "/api/accounts/logout", post({ scope: "local" }, user.access));
+    expect(logout.body.message).toBe("Logout successful");
+  });
+});
+
+describe("the user's object is down", () => {
+  const USER_AUTHORITY = unreachable<Env["USER_AUTHORITY"]>();
+
+  it("refresh, login and logout are 503 and decided nowhere else; an access token is still believed", async () => {
+    const user = await register();
+    const refreshed = await askWith(
+      { USER_AUTHORITY },
+      "/api/accounts/token/refresh",
+      post({ refresh_token: user.refresh }),
+    );
+    expect(refreshed).toMatchObject(unavailable);
+    expect(refreshed.headers.get("Retry-After")).toBe("5");
+    const credentials = { username: user.username, password: PASSWORD };
+    expect(await askWith({ USER_AUTHORITY }, "/api/accounts/login", post(credentials))).toMatchObject(
+      unavailable,
+    );
+    expect(await askWith({ USER_AUTHORITY }, "/api/accounts/logout", post({}, user.access))).toMatchObject(
+      unavailable,
+    );
+    expect((await askWith({ USER_AUTHORITY }, "/api/accounts/user", bearer(user.access))).status).toBe(200);
+    expect((await refresh(user.refresh)).status, "the session is whole").toBe(200);
+  });
+
+  it("DUR-03: an account whose first session could not be opened can sign in later", async () => {
+    const body = { username: unique("half"), password: PASSWORD, password2: PASSWORD };
+    expect(await askWith({ USER_AUTHORITY }, "/api/accounts/register", post(body))).toMatchObject(
+      unavailable,
+    );
+    const later = await ask("/api/accounts/login", { body, address: uniqueAddress() });
+    expect(later.status).toBe(200);
+  });
+});
+
+describe("the address's object is down", () => {
+  const IP_GUARD = unreachable<Env["IP_GUARD"]>();
+
+  it("RL-06: limits of their own close (login, refresh, register), reading stays open", async () => {
+    const user = await register();
+    const credentials = { username: user.username, password: PASSWORD };
+    expect(await askWith({ IP_GUARD }, "/api/accounts/login", post(credentials))).toMatchObject(unavailable);
+    const token = post({ refresh_token: user.refresh });
+    expect(await askWith({ IP_GUARD }, "/api/accounts/token/refresh", token)).toMatchObject(unavailable);
+    expect((await askWith({ IP_GUARD }, "/api/accounts/user", bearer(user.access))).status).toBe(200);
+  });
+});
+
+describe("settings", () => {
+  it("a wrong one stops every route but health with a 503 that names it", async () => {
+    const wrong = { RATE_LIMIT_IP: "many", ACCESS_TOKEN_TTL: "-1" };
+    for (const path of ["/api/accounts/user", "/api/accounts/login", "/openapi.json", "/nowhere"]) {
+      const answer = await askWith(wrong, path);
+      expect(answer, path).toMatchObject({ status: 503, body: { code: "misconfigured" } });
+      expect(answer.body.detail).toContain("RATE_LIMIT_IP");
+      expect(answer.body.detail).toContain("ACCESS_TOKEN_TTL");
+    }
+    const health = await askWith(wrong, "/api/health");
+    expect(health.status).toBe(200);
+  });
+
+  it("TOK-12: a weak secret stops the service, and is not told", async () => {
+    const answer = await askWith({ REFRESH_TOKEN_SECRET: "correcthorsebattery" }, "/api/accounts/user");
+    expect(answer.body.detail).toContain("REFRESH_TOKEN_SECRET");
+    expect(answer.text).not.toContain("correcthorsebattery");
+  });
+
+  it("outside development a request without a client address is refused", async () => {
+    const production = {
+      ENVIRONMENT: "production",
+      ISSUER: "https://authority.test",
+      AUDIENCE: "https://authority.test",
+      ALLOWED_ORIGINS: "https://app.test",
+    };
+    const answer = await askWith(production, "/api/accounts/user", {
+      headers: { "CF-Connecting-IP": "unknown" },
+    });
+    expect(answer).toMatchObject({ status: 400, body: { code: "client_address_required" } });
+  });
+});
+
+describe("health", () => {
+  it("answers 200 with every part healthy", async () => {
+    const answer = await ask("/api/health", { address: uniqueAddress() });
+    expect(answer).toMatchObject({ status: 200, body: { status: "healthy" } });
+    expect(Object.keys(answer.body.checks)).toEqual(["database", "kv", "jwt", "objects"]);
+    for (const check of Object.values(answer.body.checks)) expect(check).toMatchObject({ status: "healthy" });
+  });
+});
+
+it("HS256: with JWT_SECRET alone, tokens are signed and verified by it and no key is published", async () => {
+  const secret = { JWT_SIGNING_KEYS: "", JWT_SECRET: "a secret of 32 bytes or more, 0123456789" };
+  const body = { username: unique("hs"), password: PASSWORD, password2: PASSWORD };
+  const user = await askWith(secret, "/api/accounts/register", post(body));
+  expect(user.status).toBe(201);
+  const read = await askWith(secret, "/api/accounts/user", bearer(user.body.access_token));
+  expect(read.status).toBe(200);
+  expect((await askWith(secret, "/.well-known/jwks.json")).body).toEqual({ keys: [] });
+  expect((await askWith({}, "/api/accounts/user", bearer(user.body.access_token))).body.code).toBe(
+    "invalid_access_token",
+  );
+});
+
+it("the bindings under test are the real ones elsewhere", async () => {
+  const user = await register();
+  expect((await login(user)).sid).not.toBe(user.sid);
+  expect(env.ENVIRONMENT).toBe("development");
+});

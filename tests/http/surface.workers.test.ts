@@ -1,0 +1,355 @@
+import { describe, expect, it } from "vitest";
+import { app } from "../../worker/app.ts";
+import type { RouteRules } from "../../worker/http/route.ts";
+import { describe as describeApi } from "../../worker/routes/documents.ts";
+import { ask, ORIGIN, PASSWORD, register, uniqueAddress } from "../support/client.ts";
+
+type Operation = { "x-rules": RouteRules; responses: Record<string, unknown>; requestBody?: unknown };
+const api = describeApi(app) as { openapi: string; paths: Record<string, Record<string, Operation>> };
+const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+);
+const concrete = (path: string): string => path.replace(/\{.*?\}/g, "AAAAAAAAAAAAAAAAAAAAAA");
+
+describe("every route of the description", () => {
+  it("is served, with and without a trailing slash, with no redirect", async () => {
+    for (const { path, method, operation } of operations) {
+      const options = { method, address: uniqueAddress(), ...(operation.requestBody ? { body: {} } : {}) };
+      const plain = await ask(concrete(path), options);
+      const slashed = await ask(`${concrete(path)}/`, { ...options, address: uniqueAddress() });
+      expect(plain.status, `${method} ${path}`).not.toBe(404);
+      expect(slashed.status, `${method} ${path}/`).toBe(plain.status);
+    }
+  });
+
+  it("ADM-01: is closed without a token unless it says that it is public", async () => {
+    for (const { path, method, operation } of operations) {
+      if (operation["x-rules"].access === "public") continue;
+      const answer = await ask(concrete(path), { method, address: uniqueAddress() });
+      expect(answer, `${method} ${path}`).toMatchObject({
+        status: 401,
+        body: { code: "token_required", error: "Authorization token required" },
+      });
+      expect(answer.headers.get("WWW-Authenticate")).toBe("Bearer");
+    }
+  });
+
+  it("HTTP-05, RL: carries the security headers, the request id and, under /api/, no-store and limits", async () => {
+    for (const { path, method, operation } of operations) {
+      const options = { method, address: uniqueAddress(), ...(operation.requestBody ? { body: {} } : {}) };
+      expectHeaders(path, (await ask(concrete(path), options)).headers);
+    }
+  });
+
+  it("HTTP-01: answers another method with 405 and Allow", async () => {
+    for (const path of Object.keys(api.paths)) {
+      const allowed = Object.keys(api.paths[path] ?? {}).map((method) => method.toUpperCase());
+      for (const method of ["GET", "POST", "PUT", "PATCH", "DELETE"].filter(
+        (one) => !allowed.includes(one),
+      )) {
+        const answer = await ask(concrete(path), { method, address: uniqueAddress() });
+        expect(answer, `${method} ${path}`).toMatchObject({
+          status: 405,
+          body: { code: "method_not_allowed" },
+        });
+        const allow = answer.headers.get("Allow")?.split(", ") ?? [];
+        expect(allow).toEqual(expect.arrayContaining([...allowed, "OPTIONS"]));
+        expect(allow).not.toContain(method);
+        expectHeaders(path, answer.headers);
+      }
+    }
+  });
+
+  it("HTTP-02, HTTP-03: refuses bodies that are not a JSON object of at most 64 KiB", async () => {
+    const deep = `${'{"a":'.repeat(40)}1${"}".repeat(40)}`;
+    for (const { path, method, operation } of operations) {
+      if (operation.requestBody === undefined || operation["x-rules"].access !== "public") continue;
+      const send = (rawBody: string, type = "application/json") =>
+        ask(concrete(path), { method, rawBody, headers: { "Content-Type": type }, address: uniqueAddress() });
+      for (const rawBody of ["", " ", "{", "null", "[]", '"text"', "1", "{}x", deep, '{"a":\ud800}']) {
+        if (rawBody === "") continue;
+        const answer = await send(rawBody);
+        expect(answer, `${path} ${rawBody}`).toMatchObject({ status: 400, body: { code: "malformed_json" } });
+        expectHeaders(path, answer.headers);
+      }
+      for (const type of ["text/plain", "text/plain; application/json", "application/jsonx", ""]) {
+        expect(await send("{}", type), type).toMatchObject({
+          status: 415,
+          body: { code: "unsupported_media_type" },
+        });
+      }
+      expect(await send(`{"a":"${"x".repeat(65_536)}"}`)).toMatchObject({
+        status: 413,
+        body: { code: "body_too_large" },
+      });
+      expect((await send("{}", "Application/JSON; charset=utf-8")).status).not.toBe(415);
+    }
+  });
+
+  it("states its limits, its tier and its cost", () => {
+    expect(api.openapi).toBe("3.1.0");
+    for (const { operation } of operations) {
+      expect(operation["x-rules"].cost.length).toBeGreaterThan(3);
+      expect(operation["x-rules"].tier).toMatch(/^(confirmed|local|none)$/);
+      expect(Object.keys(operation.responses).length).toBeGreaterThan(0);
+    }
+  });
+});
+
+function expectHeaders(path: string, headers: Headers): void {
+  expect(Object.fromEntries(headers)).toMatchObject({
+    "content-security-policy":
+      "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "x-xss-protection": "1; mode=block",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": expect.stringContaining("max-age=31536000"),
+    "x-request-id": expect.stringMatching(/^[\w-]{22}$/),
+    vary: expect.stringContaining("Origin"),
+  });
+  expect(headers.get("server")).toBeNull();
+  expect(headers.get("x-powered-by")).toBeNull();
+  if (!path.startsWith("/api/")) return;
+  expect(headers.get("cache-control")).toBe("no-store");
+  expect(headers.get("ratelimit-policy")).toContain('"ip";q=100;w=60');
+  expect(headers.get("ratelimit")).toMatch(/"ip";r=\d+;t=\d+/);
+  for (const name of ["limit", "remaining", "reset"])
+    expect(headers.get(`x-ratelimit-${name}`)).toMatch(/^\d+$/);
+}
+
+describe("paths", () => {
+  it("HTTP-10: an unknown path is 404, and no other spelling reaches a route", async () => {
+    for (const path of [
+      "/",
+      "/api",
+      "/api/accounts",
+      "/api/nothing",
+      "/api//accounts/user",
+      "/api/accounts/user//",
+      "/API/accounts/user",
+      "/api/accounts%2fuser",
+      "/api/accounts/login/x",
+    ]) {
+      const answer = await ask(path, { address: uniqueAddress() });
+      expect(answer, path).toMatchObject({ status: 404, body: { code: "not_found", error: "Not Found" } });
+      expect(answer.headers.get("content-type")).toBe("application/problem+json");
+    }
+  });
+
+  it("TRACE and method-override headers do nothing", async () => {
+    const override = { "X-HTTP-Method-Override": "DELETE" };
+    const answer = await ask("/api/accounts/user", { headers: override, address: uniqueAddress() });
+    expect(answer.body.code).toBe("token_required");
+  });
+});
+
+describe("credentials", () => {
+  it("RFC 6750 §2.1: the scheme is Bearer in any case, then one space", async () => {
+    const user = await register();
+    const send = (Authorization: string) =>
+      ask("/api/accounts/user", { headers: { Authorization }, address: user.address });
+    expect((await send(`bearer ${user.access}`)).status).toBe(200);
+    expect((await send(`BEARER ${user.access}`)).status).toBe(200);
+    expect((await send(`Bearer  ${user.access}`)).body.code).toBe("invalid_access_token");
+    expect((await send("Bearer")).body.code).toBe("invalid_access_token");
+    expect((await send("Basic YTpi")).body.code).toBe("token_required");
+    expect((await send(user.access)).body.code).toBe("token_required");
+  });
+
+  it("TOK-08: every bad token gets the same 401; TOK-13: none is read from the query", async () => {
+    const user = await register();
+    const [header = "", payload = "", signature = ""] = user.access.split(".");
+    const none = btoa('{"alg":"none","typ":"at+jwt","kid":"test-new"}').replace(/=+$/, "");
+    const bodies = [];
+    for (const token of [
+      "undefined",
+      "null",
+      `${header}.${payload}.`,
+      `${none}.${payload}.`,
+      `${none}.${payload}.${signature}`,
+      `${header}.${payload}.${signature.slice(0, -2)}AA`,
+      `${header}.${btoa("{}").replace(/=+$/, "")}.${signature}`,
+      `${user.access}=`,
+      `${user.access}.x`,
+    ]) {
+      const answer = await ask("/api/accounts/user", { token, address: user.address });
+      expect(answer.status).toBe(401);
+      expect(answer.headers.get("WWW-Authenticate")).toBe('Bearer error="invalid_token"');
+      bodies.push({ ...answer.body, request_id: "" });
+    }
+    expect(new Set(bodies.map((body) => JSON.stringify(body))).size).toBe(1);
+    expect(bodies[0]).toMatchObject({ error: "Invalid access token", code: "invalid_access_token" });
+    const inQuery = await ask(`/api/accounts/user?access_token=${user.access}`, { address: user.address });
+    expect(inQuery.body.code).toBe("token_required");
+  });
+});
+
+describe("wrong input", () => {
+  const same = { password: PASSWORD, password2: PASSWORD };
+  const missing = "Username, password, and password confirmation are required";
+
+  it.each([
+    ["/api/accounts/register", {}, "missing_fields", missing],
+    ["/api/accounts/register", { username: "someone", password: PASSWORD }, "missing_fields", missing],
+    ["/api/accounts/register", { username: "", ...same }, "missing_fields", missing],
+    ["/api/accounts/register", { username: null, ...same }, "missing_fields", missing],
+    [
+      "/api/accounts/register",
+      { username: "someone", password: PASSWORD, password2: "other" },
+      "password_mismatch",
+      "Passwords do not match",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "someone", password: "123", password2: "123" },
+      "weak_password",
+      "Password does not meet security requirements",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "some one", ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "x".repeat(151), ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "a\r\nb", ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/register",
+      { username: ["someone"], ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "someone", email: "nonsense", ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/register",
+      { username: "someone", email: `${"x".repeat(250)}@a.de`, ...same },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    ["/api/accounts/login", {}, "missing_fields", "Username and password are required"],
+    ["/api/accounts/login", { username: "someone" }, "missing_fields", "Username and password are required"],
+    [
+      "/api/accounts/login",
+      { username: "someone", password: "" },
+      "missing_fields",
+      "Username and password are required",
+    ],
+    [
+      "/api/accounts/login",
+      { username: "someone", password: [PASSWORD] },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/login",
+      { username: 1, password: PASSWORD },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    [
+      "/api/accounts/login",
+      { username: { $gt: "" }, password: PASSWORD },
+      "invalid_request",
+      "The request is not valid",
+    ],
+    ["/api/accounts/token/refresh", {}, "missing_fields", "Refresh token is required"],
+    ["/api/accounts/token/refresh", { refresh_token: null }, "missing_fields", "Refresh token is required"],
+    ["/api/accounts/token/refresh", { refresh_token: 5 }, "invalid_request", "The request is not valid"],
+    ["/api/accounts/token/verify", {}, "missing_fields", "Token is required"],
+  ])("%s %j is 400 %s", async (path, body, code, error) => {
+    const answer = await ask(path, { body, address: uniqueAddress() });
+    expect(answer.status).toBe(400);
+    expect(answer.body).toMatchObject({
+      type: "about:blank",
+      title: "Bad Request",
+      status: 400,
+      code,
+      error,
+    });
+    expect(answer.body.detail).toBe(answer.body.error);
+    expect(answer.body.request_id).toBe(answer.headers.get("X-Request-Id"));
+  });
+
+  it("PWD-07: a weak password is told why, and never told back", async () => {
+    const body = { username: "someone", password: "4815162342", password2: "4815162342" };
+    const answer = await ask("/api/accounts/register", { body, address: uniqueAddress() });
+    expect(answer.body.details.length).toBeGreaterThan(0);
+    expect(answer.text).not.toContain("4815162342");
+  });
+
+  it("a request with no body at all counts as an empty one", async () => {
+    const answer = await ask("/api/accounts/token/refresh", { method: "POST", address: uniqueAddress() });
+    expect(answer).toMatchObject({ status: 400, body: { code: "missing_fields" } });
+  });
+});
+
+describe("CORS", () => {
+  const preflight = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization",
+  };
+
+  it("HTTP-06: names an allowed origin and its methods, and lets the limits be read", async () => {
+    const answer = await ask("/api/accounts/login", {
+      method: "OPTIONS",
+      headers: { Origin: "http://localhost:5173", ...preflight },
+    });
+    expect(answer.status).toBe(204);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "access-control-allow-origin": "http://localhost:5173",
+      "access-control-allow-methods": "POST",
+      "access-control-allow-headers": "Authorization,Content-Type",
+      "access-control-max-age": "600",
+      "access-control-expose-headers": expect.stringContaining("Retry-After"),
+      allow: "POST, OPTIONS",
+    });
+    expect(answer.headers.get("ratelimit"), "a preflight is not counted").toBeNull();
+  });
+
+  it.each(["https://evil.example", "null", "http://localhost:5173.evil.example", "http://localhost:51730"])(
+    "HTTP-06: %s gets no Access-Control-Allow-Origin, and Vary all the same",
+    async (Origin) => {
+      for (const method of ["OPTIONS", "GET"]) {
+        const answer = await ask("/api/accounts/user", {
+          method,
+          headers: { Origin, ...preflight },
+          address: uniqueAddress(),
+        });
+        expect(answer.headers.get("access-control-allow-origin")).toBeNull();
+        expect(answer.headers.get("vary")).toContain("Origin");
+      }
+    },
+  );
+
+  it("errors carry the CORS headers too", async () => {
+    const answer = await ask("/api/accounts/user", {
+      headers: { Origin: "http://localhost:3000" },
+      address: uniqueAddress(),
+    });
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://localhost:3000");
+  });
+});
+
+it("the description is served as it is", async () => {
+  const { body } = await ask("/openapi.json");
+  expect(body.info.title).toBe("Session Authority");
+  expect(Object.keys(body.paths)).toEqual(Object.keys(api.paths));
+  expect(new URL(ORIGIN).protocol).toBe("https:");
+});

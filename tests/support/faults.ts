@@ -1,0 +1,36 @@
+/** The service with a part of it broken: the same application, other bindings. */
+import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { app } from "../../worker/app.ts";
+import { type Answer, ORIGIN, parsed } from "./client.ts";
+
+const broken = (): never => {
+  throw new Error("the network is down");
+};
+
+/** A binding of which every call fails. */
+export function down<Binding extends object>(): Binding {
+  return new Proxy({} as Binding, { get: () => broken });
+}
+
+/** A namespace whose stubs cannot be reached. */
+export function unreachable<Namespace extends object>(): Namespace {
+  return { getByName: () => down() } as unknown as Namespace;
+}
+
+/** One request to the service with these bindings in place of its own. */
+export async function askWith(
+  overrides: Record<string, unknown>,
+  path: string,
+  init: RequestInit = {},
+): Promise<Answer> {
+  const ctx = createExecutionContext();
+  const headers = new Headers(init.headers);
+  if (!headers.has("CF-Connecting-IP")) headers.set("CF-Connecting-IP", "192.0.2.77");
+  if (init.body !== undefined) headers.set("Content-Type", "application/json");
+  const request = new Request(ORIGIN + path, { ...init, headers });
+  const response = await app.fetch(request, { ...env, ...overrides }, ctx);
+  await waitOnExecutionContext(ctx);
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, text, body: parsed(text) };
+}
