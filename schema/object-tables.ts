@@ -41,7 +41,7 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      CHECK ((ended_at IS NULL) = (end_reason IS NULL))
    ) STRICT, WITHOUT ROWID;
    CREATE TABLE outbox (
-     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     id INTEGER PRIMARY KEY,
      kind TEXT NOT NULL CHECK (kind IN ('denial', 'audit')),
      payload TEXT NOT NULL
    ) STRICT;`,

@@ -5,6 +5,7 @@
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
+import { HTTPException } from "hono/http-exception";
 import { matchedRoutes } from "hono/route";
 import { TrieRouter } from "hono/router/trie-router";
 import { secureHeaders } from "hono/secure-headers";
@@ -130,6 +131,11 @@ app.onError((error, c) => {
   if (error instanceof Refusal) {
     c.set("code", error.code);
     return problemAnswer(error.code, error.extras, requestId);
+  }
+  if (error instanceof HTTPException && error.status < 500) {
+    // The libraries' own complaints about a request, should one get past our steps (HTTP-04).
+    c.set("code", "invalid_request");
+    return problemAnswer("invalid_request", {}, requestId);
   }
   const isOutage = error instanceof Outage;
   const code = isOutage ? "unavailable" : "internal_error";

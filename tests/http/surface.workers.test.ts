@@ -293,9 +293,21 @@ describe("wrong input", () => {
     expect(answer.text).not.toContain("4815162342");
   });
 
-  it("a request with no body at all counts as an empty one", async () => {
-    const answer = await ask("/api/accounts/token/refresh", { method: "POST", address: uniqueAddress() });
-    expect(answer).toMatchObject({ status: 400, body: { code: "missing_fields" } });
+  it.each([
+    {},
+    { headers: { "Content-Type": "application/json" } },
+    { rawBody: "" },
+    { rawBody: "", headers: { "Content-Type": "text/plain" } },
+  ])("a request with no body at all counts as an empty one: %j", async (options) => {
+    const send = (path: string) => ask(path, { method: "POST", address: uniqueAddress(), ...options });
+    expect(await send("/api/accounts/token/refresh")).toMatchObject({
+      status: 400,
+      body: { code: "missing_fields" },
+    });
+    expect(await send("/api/accounts/logout")).toMatchObject({
+      status: 200,
+      body: { message: "Already logged out" },
+    });
   });
 });
 

@@ -29,10 +29,20 @@ export async function refusalOfBody(c: AppContext): Promise<Refusal | null> {
     if (refusal instanceof Refusal) return refusal;
     throw refusal;
   }
-  if (bytes.byteLength === 0) return null;
+  if (bytes.byteLength === 0) {
+    replaceByEmptyObject(c);
+    return null;
+  }
   const [essence = ""] = (c.req.header("Content-Type") ?? "").split(";");
   if (essence.trim().toLowerCase() !== "application/json") return new Refusal("unsupported_media_type");
   return isJsonObject(bytes) ? null : new Refusal("malformed_json");
+}
+
+function replaceByEmptyObject(c: AppContext): void {
+  const headers = new Headers(c.req.raw.headers);
+  headers.set("Content-Type", "application/json");
+  c.req.raw = new Request(c.req.raw, { body: "{}", headers });
+  c.req.bodyCache = {};
 }
 
 function isJsonObject(bytes: ArrayBuffer): boolean {

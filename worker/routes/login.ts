@@ -30,7 +30,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
-    cost: "1 D1 query, 1 D1 row written after the answer, 1 UserAuthority call (1 row written, first session: 5), 1 hash, 2 signatures",
+    cost: "1 D1 query, 1 D1 row written after the answer, 1 UserAuthority call (1 row written), 1 hash, 2 signatures",
     missing: "Username and password are required",
   },
   {

@@ -23,7 +23,7 @@ const route = defineRoute(
     access: "public",
     tier: "confirmed",
     limits: [],
-    cost: "1 UserAuthority call (4 rows written for all sessions, 3 and one a session else), 1 signature checked",
+    cost: "1 UserAuthority call (3 rows written and 1 alarm, however many sessions; others: 2 a session and 1), 1 signature checked",
   },
   {
     method: "post",

@@ -34,7 +34,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["register"],
-    cost: "1 D1 insert, 1 UserAuthority call (3 rows written, first session: 5), 1 hash, 2 signatures",
+    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 1 alarm, the object's tables), 1 hash, 2 signatures",
     missing: "Username, password, and password confirmation are required",
   },
   {

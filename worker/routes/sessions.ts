@@ -46,7 +46,7 @@ const list = defineRoute(
 );
 
 const endOne = defineRoute(
-  { ...confirmed, cost: "1 UserAuthority call (4 rows written), 1 signature checked" },
+  { ...confirmed, cost: "1 UserAuthority call (3 rows written, 1 alarm), 1 signature checked" },
   {
     method: "delete",
     path: `${PATH}/{id}`,
@@ -60,7 +60,7 @@ const endOne = defineRoute(
 const endOthers = defineRoute(
   {
     ...confirmed,
-    cost: "1 UserAuthority call (2 rows written for each session, and 2), 1 signature checked",
+    cost: "1 UserAuthority call (2 rows written a session, 1, and 1 alarm), 1 signature checked",
   },
   {
     method: "delete",

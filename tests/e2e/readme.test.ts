@@ -1,0 +1,43 @@
+/** The README's first session, pasted into a shell as it stands (but for the port). */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { type Server, startServer } from "../support/server.ts";
+
+const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
+const folder = mkdtempSync(join(tmpdir(), "session-authority-"));
+let server: Server;
+
+beforeAll(async () => {
+  server = await startServer(folder);
+}, 120_000);
+
+afterAll(async () => {
+  await server.kill("SIGINT");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** The first shell block under a heading, pointed at this server. */
+function block(heading: string): string {
+  const [, section = ""] = readme.split(`## ${heading}\n`);
+  const [, script = ""] = /```sh\n([\s\S]*?)```/.exec(section) ?? [];
+  return script.replaceAll("http://127.0.0.1:8787", server.base);
+}
+
+function lines(script: string): Record<string, unknown>[] {
+  const output = execFileSync("bash", ["-c", script], { encoding: "utf8" });
+  return output.split("\n").flatMap((line) => (line.trim() === "" ? [] : [JSON.parse(line)]));
+}
+
+it("a first session: signed in, refreshed twice to one successor, logged out, dead", () => {
+  const [user, sessions, first, second, logout, dead, refused] = lines(block("A first session"));
+  expect(user).toHaveProperty("user.username", expect.stringMatching(/^ada-\d+$/));
+  expect(sessions).toHaveProperty("sessions.0.current", true);
+  expect(first).toHaveProperty("message", "Token refreshed successfully");
+  expect(second?.refresh_token).toBe(first?.refresh_token);
+  expect(logout).toMatchObject({ message: "Logout successful", revoked: 1 });
+  expect(dead).toHaveProperty("code", "access_token_revoked");
+  expect(refused).toHaveProperty("code", "refresh_token_revoked");
+});

@@ -1,0 +1,101 @@
+/** What a command costs in rows written and alarms set: the larger part of the bill, and a promise of the docs. */
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { expect, it } from "vitest";
+import { ask, login, refresh, register, type SignedIn } from "../support/client.ts";
+
+type Cost = { rowsWritten: number; alarms: number };
+
+/** Counts what the object behind `stub` writes while `act` runs. */
+async function costOf(stub: DurableObjectStub, act: () => Promise<unknown>): Promise<Cost> {
+  const cost: Cost = { rowsWritten: 0, alarms: 0 };
+  const cursors: { rowsWritten: number }[] = [];
+  await runInDurableObject(stub, (_object, { storage }) => {
+    const { exec } = storage.sql;
+    Object.defineProperty(storage.sql, "exec", {
+      configurable: true,
+      value: (...args: Parameters<typeof exec>) => {
+        const cursor = exec.apply(storage.sql, args);
+        cursors.push(cursor);
+        return cursor;
+      },
+    });
+    const { setAlarm } = storage;
+    Object.defineProperty(storage, "setAlarm", {
+      configurable: true,
+      value: (...args: Parameters<typeof setAlarm>) => {
+        cost.alarms += 1;
+        return setAlarm.apply(storage, args);
+      },
+    });
+  });
+  await act();
+  await runInDurableObject(stub, (_object, { storage }) => {
+    cost.rowsWritten = cursors.reduce((sum, cursor) => sum + cursor.rowsWritten, 0);
+    Reflect.deleteProperty(storage.sql, "exec");
+    Reflect.deleteProperty(storage, "setAlarm");
+  });
+  return cost;
+}
+
+const userObject = (user: SignedIn) => env.USER_AUTHORITY.getByName(String(user.id));
+
+it("a refresh writes one row of the user's object, and a repeated one none", async () => {
+  const user = await register();
+  const rotate = () => refresh(user.refresh, { address: user.address });
+  expect(await costOf(userObject(user), rotate)).toEqual({ rowsWritten: 1, alarms: 0 });
+  expect(await costOf(userObject(user), rotate)).toEqual({ rowsWritten: 0, alarms: 0 });
+});
+
+it("a further login writes one row; listing and reading write none", async () => {
+  const user = await register();
+  expect(await costOf(userObject(user), () => login(user))).toEqual({ rowsWritten: 1, alarms: 0 });
+  const read = async () => {
+    await ask("/api/accounts/sessions", { token: user.access, address: user.address });
+    await ask("/api/accounts/user", { token: user.access, address: user.address });
+    await ask("/api/accounts/token/verify", { body: { token: user.access }, address: user.address });
+  };
+  expect(await costOf(userObject(user), read)).toEqual({ rowsWritten: 0, alarms: 0 });
+});
+
+it("ending every session writes as many rows for one session as for thirty", async () => {
+  const costs: Cost[] = [];
+  for (const sessions of [1, 30]) {
+    const user = await register();
+    for (let i = 1; i < sessions; i += 1) {
+      const body = { username: user.username, password: "a quiet harbour 27" };
+      await ask("/api/accounts/login", { body, address: `198.18.${sessions}.${i}` });
+    }
+    const logout = () =>
+      ask("/api/accounts/logout", { method: "POST", token: user.access, address: user.address });
+    costs.push(await costOf(userObject(user), logout));
+  }
+  expect(costs).toEqual([
+    { rowsWritten: 3, alarms: 1 },
+    { rowsWritten: 3, alarms: 1 },
+  ]);
+});
+
+it("ending one session writes its row, its denial and its event", async () => {
+  const user = await register();
+  const other = await login(user);
+  const end = () =>
+    ask(`/api/accounts/sessions/${other.sid}`, {
+      method: "DELETE",
+      token: user.access,
+      address: user.address,
+    });
+  expect(await costOf(userObject(user), end)).toEqual({ rowsWritten: 3, alarms: 1 });
+});
+
+it("the guard writes one row for each limit that a request counts to, and nothing for a refused one", async () => {
+  const user = await register();
+  const guard = env.IP_GUARD.getByName(user.address);
+  const body = { username: "\u0000", password: "x" };
+  const attempt = () => ask("/api/accounts/login", { body, address: user.address });
+  await attempt();
+  expect(await costOf(guard, attempt)).toEqual({ rowsWritten: 2, alarms: 0 });
+  for (let i = 0; i < 8; i += 1) await attempt();
+  expect((await attempt()).status).toBe(429);
+  expect(await costOf(guard, attempt)).toEqual({ rowsWritten: 0, alarms: 0 });
+});
