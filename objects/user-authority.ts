@@ -13,24 +13,42 @@ import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
 import { type Denial, denialTtlSeconds } from "../schema/revocation.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import type * as contract from "../schema/user-authority.ts";
-import { Outbox } from "./outbox.ts";
-import { writeEvents } from "./sinks/audit.ts";
+import { LimitsTable } from "./limits-table.ts";
+import { DELIVERY_DELAY_MS, Outbox, RETRY_DELAY_MS } from "./outbox.ts";
+import { decideReservation } from "./rate-limit.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { decideExpiry } from "./user-authority/expiry.ts";
-import { type Account, type Family, grantOf, type SessionPolicy } from "./user-authority/family.ts";
+import {
+  type Account,
+  type Family,
+  grantOf,
+  inEra,
+  isConfirmed,
+  type SessionPolicy,
+} from "./user-authority/family.ts";
 import { decideOpen } from "./user-authority/open-session.ts";
 import { decideRefresh } from "./user-authority/refresh.ts";
-import { isConfirmed, moveEpoch } from "./user-authority/revoke.ts";
+import { moveEpoch } from "./user-authority/revoke.ts";
 import { UserAuthorityState } from "./user-authority/state.ts";
+import { timelineOf } from "./user-authority/timeline.ts";
 import { WakeUp } from "./wake-up.ts";
 
-/** From decision to delivery; revocations of one user within it share one KV write. */
-const DELIVERY_DELAY_MS = 1000;
-const RETRY_DELAY_MS = 5000;
+const REVOKED = { kind: "denied", reason: "revoked" } as const;
+const UNKNOWN = { kind: "denied", reason: "unknown" } as const;
+
+const EVENT_OF: Record<contract.EndReason, EventType> = {
+  logout: "session_revoked",
+  ended_by_owner: "session_revoked",
+  ended_by_admin: "session_revoked",
+  evicted: "session_evicted",
+  reuse: "token_reuse_detected",
+  user_inactive: "session_revoked",
+};
 
 export class UserAuthority extends DurableObject<Env> implements contract.UserAuthorityContract {
   readonly #state: UserAuthorityState;
+  readonly #limits: LimitsTable;
   readonly #outbox: Outbox;
   readonly #wakeUp: WakeUp;
   #config: SessionPolicy | null = null;
@@ -38,6 +56,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#state = new UserAuthorityState(ctx.storage.sql);
+    this.#limits = new LimitsTable(ctx.storage.sql);
     this.#outbox = new Outbox(ctx.storage.sql);
     this.#wakeUp = new WakeUp(ctx.storage);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
@@ -47,87 +66,134 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   async openSession(command: contract.OpenSession): Promise<contract.OpenSessionAnswer> {
     applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
     return this.#turn((nowMs, now) => {
-      const known = this.#state.account();
-      const live = known === null ? [] : this.#state.liveFamilies(known.epoch, now);
+      const known = this.#account(command);
+      const live = known === null ? [] : this.#state.liveFamilies(known, now);
       const decision = decideOpen(known, live, command, now, this.#policy());
       if (decision.kind === "denied") return decision;
       const { account, family, evicted } = decision;
       this.#state.putAccount(account, now);
       this.#state.insertFamily(family);
       this.#wakeUp.noLaterThan(family.expiresAt * 1000, nowMs);
-      const denial = this.#end(evicted, account, "evicted", command, nowMs);
+      const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, nowMs);
       return { kind: "opened", grant: grantOf(family, account, now), denial };
     });
   }
 
   /** Presents an authentic refresh token of this user (contract §5). One row written, or none. */
   async refresh(command: contract.Refresh): Promise<contract.RefreshAnswer> {
-    if (!hasTables(this.ctx.storage.sql)) return { kind: "denied", reason: "revoked", denial: null };
-    return this.#turn((nowMs, now) => {
-      const account = this.#state.account();
+    return this.#known({ ...REVOKED, denial: null }, (nowMs, now) => {
+      const account = this.#account(command);
       const family = this.#state.family(command.sid);
       const decision = decideRefresh(family, account, command, nowMs, this.#policy());
-      if (decision.kind === "deny" || account === null || family === null) {
-        return { kind: "denied", reason: "revoked", denial: null };
-      }
+      if (decision.kind === "deny" || account === null || family === null)
+        return { ...REVOKED, denial: null };
       switch (decision.kind) {
-        case "rotate": {
-          const rotated = { ...decision.family, client: command.client };
-          this.#state.rotateFamily(rotated);
-          return { kind: "rotated", grant: grantOf(rotated, account, now) };
-        }
+        case "rotate":
+          this.#state.rotateFamily(decision.family);
+          return { kind: "rotated", grant: grantOf(decision.family, account, now) };
         case "repeat":
           if (decision.elsewhere) {
             const id = `${family.sid}.refresh_repeated_elsewhere.${family.generation}`;
-            this.#tell("refresh_repeated_elsewhere", id, account, family.sid, null, command, nowMs);
+            this.#tell(
+              "refresh_repeated_elsewhere",
+              id,
+              account,
+              { sid: family.sid, reason: null },
+              command,
+              nowMs,
+            );
           }
           return { kind: "repeated", grant: grantOf(family, account, now) };
         case "end": {
-          const denial = this.#end([family], account, decision.reason, command, nowMs);
+          const denial = this.#end([family], account, decision, command, nowMs);
           return { kind: "denied", reason: decision.reason === "reuse" ? "reused" : "revoked", denial };
         }
       }
     });
   }
 
-  /** Ends sessions at the wish of one that is live. All of them: one row, however many there are. */
+  /**
+   * Ends sessions, at the wish of one that is live or of an admin. All of them: one row, however
+   * many there are; none live: nothing moves, so that asking twice is asking once.
+   */
   async revoke(command: contract.Revoke): Promise<contract.RevokeAnswer> {
-    if (!hasTables(this.ctx.storage.sql)) return { kind: "denied", reason: "revoked" };
-    return this.#turn((nowMs, now) => {
+    return this.#known(command.by === null ? UNKNOWN : REVOKED, (nowMs, now) => {
       const { by, scope, reason } = command;
-      const account = this.#state.account();
-      if (!isConfirmed(by, account, this.#state.family(by.sid), now))
-        return { kind: "denied", reason: "revoked" };
+      const account = this.#account(command);
+      if (account === null) return UNKNOWN;
+      if (by !== null && !this.#isConfirmed(by, account, now)) return REVOKED;
       const answer = (revoked: number, to: Account): contract.RevokeAnswer => {
         return { kind: "revoked", revoked, epoch: to.epoch, at: now, denial: this.#denial(to, now) };
       };
       if (scope.kind === "all") {
-        const moved = moveEpoch(account);
-        const count = this.#state.liveCount(account.epoch, now);
-        this.#state.moveEpoch(moved.epoch, reason, now);
+        const count = this.#state.liveCount(account, now);
+        if (count === 0) return answer(0, account);
+        const moved = moveEpoch(account, reason, now);
+        this.#state.moveEpoch(moved, now);
         this.#outbox.appendDenial();
         const id = `${account.user.id}.sessions_revoked.${moved.epoch}`;
-        this.#tell("sessions_revoked", id, account, by.sid, reason, command, nowMs);
+        const about = { sid: by?.sid ?? null, reason, note: command.note };
+        this.#tell("sessions_revoked", id, account, about, command, nowMs);
         return answer(count, moved);
       }
-      const live = this.#state.liveFamilies(account.epoch, now);
-      const ending = live.filter(({ sid }) => (scope.kind === "one" ? sid === scope.sid : sid !== by.sid));
-      if (scope.kind === "one" && ending.length === 0) return { kind: "denied", reason: "unknown" };
-      this.#end(ending, account, reason, command, nowMs);
+      const live = this.#state.liveFamilies(account, now);
+      const ending = live.filter(({ sid }) => (scope.kind === "one" ? sid === scope.sid : sid !== by?.sid));
+      if (scope.kind === "one" && ending.length === 0) return UNKNOWN;
+      this.#end(ending, account, { reason, verdict: null }, command, nowMs);
       return answer(ending.length, account);
     });
   }
 
-  /** The user's live sessions, newest first, for a bearer whose own session is one of them. */
-  async listSessions(by: contract.Bearer): Promise<contract.ListSessionsAnswer> {
-    if (!hasTables(this.ctx.storage.sql)) return { kind: "denied", reason: "revoked" };
-    return this.#turn((_nowMs, now) => {
-      const account = this.#state.account();
-      if (!isConfirmed(by, account, this.#state.family(by.sid), now))
-        return { kind: "denied", reason: "revoked" };
-      const live = this.#state.liveFamilies(account.epoch, now);
+  /** Whether a token's session is live at this very moment, and for whom. */
+  async confirm(by: contract.Bearer): Promise<contract.ConfirmAnswer> {
+    return this.#known(REVOKED, (_nowMs, now) => {
+      const account = this.#account(by);
+      if (!this.#isConfirmed(by, account, now)) return REVOKED;
+      return { kind: "confirmed", user: account.user, epoch: account.epoch };
+    });
+  }
+
+  /** What an edge may believe and spend for a few seconds without asking. One row written at most. */
+  async lease(command: contract.Lease): Promise<contract.LeaseAnswer> {
+    return this.#known(REVOKED, (nowMs, now) => {
+      const { by, rule, settle } = command;
+      const account = this.#account(by);
+      if (!this.#isConfirmed(by, account, now)) return REVOKED;
+      const { reservation, log: spent } = decideReservation(
+        this.#limits.log(rule.name),
+        rule,
+        command,
+        nowMs,
+      );
+      if (reservation.granted > 0 || settle.length > 0) this.#limits.put(rule, spent);
+      return { kind: "leased", denial: this.#denial(account, now), reservation };
+    });
+  }
+
+  /** The user's live sessions, newest first, for a bearer whose own session is one of them, or an admin. */
+  async listSessions(
+    command: { by: contract.Bearer | null } & contract.Era,
+  ): Promise<contract.ListSessionsAnswer> {
+    const none: contract.ListSessionsAnswer =
+      command.by === null ? { kind: "sessions", sessions: [] } : REVOKED;
+    return this.#known(none, (_nowMs, now) => {
+      const account = this.#account(command);
+      if (account === null) return none;
+      if (command.by !== null && !this.#isConfirmed(command.by, account, now)) return REVOKED;
+      const live = this.#state.liveFamilies(account, now);
       live.sort((one, other) => other.createdAt - one.createdAt);
       return { kind: "sessions", sessions: live.map(viewOf) };
+    });
+  }
+
+  /** What happened to one of the user's sessions, also one that has ended, while it is kept. */
+  async timeline(command: contract.Timeline): Promise<contract.TimelineAnswer> {
+    return this.#known(command.by === null ? UNKNOWN : REVOKED, (_nowMs, now) => {
+      const account = this.#account(command);
+      if (command.by !== null && !this.#isConfirmed(command.by, account, now)) return REVOKED;
+      const family = this.#state.family(command.sid);
+      if (account === null || family === null) return UNKNOWN;
+      return { kind: "timeline", events: timelineOf(family, account, now) };
     });
   }
 
@@ -136,10 +202,9 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#wakeUp.fired();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
-      await Promise.all([this.#deliverDenial(), this.#deliverEvents()]);
+      await this.#outbox.deliver(this.env.DB, () => this.#deliverDenial());
       const isNeeded = this.#turn((nowMs, now) => this.#expire(nowMs, now));
-      if (isNeeded) return;
-      await this.ctx.storage.deleteAll(); // the alarm goes with it
+      if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
     } catch (error) {
       // The runtime drops an alarm after six failures; the outbox must outlive any outage.
       this.#turn((nowMs) => {
@@ -151,15 +216,10 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Forgets what has expired; false if nothing is left that anyone could ask for. */
   #expire(nowMs: number, now: NumericDate): boolean {
-    const { accessTokenTtlSeconds } = this.#policy();
-    const { forget, nextAt } = decideExpiry(
-      this.#state.families(),
-      this.#state.epochMovedAt(),
-      now,
-      accessTokenTtlSeconds,
-    );
+    const ttl = this.#policy().accessTokenTtlSeconds;
+    const { forget, nextAt } = decideExpiry(this.#state.families(), this.#state.epochMovedAt(), now, ttl);
     for (const sid of forget) this.#state.deleteFamily(sid);
-    if (!this.#outbox.isEmpty()) this.#wakeUp.noLaterThan(nowMs + RETRY_DELAY_MS, nowMs);
+    if (!this.#outbox.isEmpty()) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
     return nextAt !== null || !this.#outbox.isEmpty();
   }
@@ -170,19 +230,35 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.ctx.storage.transactionSync(() => decide(nowMs, toNumericDate(nowMs)));
   }
 
+  /** A turn of an object that has been used; one that has not writes nothing and knows nobody. */
+  #known<Answer>(unused: Answer, decide: (nowMs: number, now: NumericDate) => Answer): Answer {
+    return hasTables(this.ctx.storage.sql) ? this.#turn(decide) : unused;
+  }
+
+  #account({ revokedBefore }: contract.Era): Account | null {
+    const stored = this.#state.account();
+    if (stored === null || stored.revokedBefore >= revokedBefore) return stored;
+    this.#state.putEra(revokedBefore);
+    return inEra(stored, revokedBefore);
+  }
+
+  #isConfirmed(by: contract.Bearer, account: Account | null, now: NumericDate): account is Account {
+    return isConfirmed(by, account, this.#state.family(by.sid), now);
+  }
+
   #end(
     families: readonly Family[],
     account: Account,
-    reason: contract.EndReason,
+    { reason, verdict }: { reason: contract.EndReason; verdict: contract.ReuseVerdict | null },
     origin: contract.Origin,
     nowMs: number,
   ): Denial | null {
     if (families.length === 0) return null;
     const now = toNumericDate(nowMs);
-    for (const family of families) {
-      this.#state.endFamily(family.sid, reason, now);
+    for (const { sid } of families) {
+      this.#state.endFamily(sid, reason, verdict, now);
       const type = EVENT_OF[reason];
-      this.#tell(type, `${family.sid}.${type}`, account, family.sid, reason, origin, nowMs);
+      this.#tell(type, `${sid}.${type}`, account, { sid, reason, ...verdict }, origin, nowMs);
     }
     this.#outbox.appendDenial();
     return this.#denial(account, now);
@@ -192,12 +268,15 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     type: EventType,
     id: string,
     account: Account,
-    sid: string,
-    reason: string | null,
-    origin: contract.Origin,
+    about: {
+      sid: string | null;
+      reason: string | null;
+      note?: string | null;
+    } & Partial<contract.ReuseVerdict>,
+    { client, requestId }: contract.Origin,
     nowMs: number,
   ): void {
-    const { client, requestId } = origin;
+    const { sid, reason, ...details } = about;
     const at = toNumericDate(nowMs);
     const event: AuditEvent = {
       id,
@@ -208,7 +287,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
       reason,
       requestId,
       client,
-      details: {},
+      details,
     };
     this.#outbox.appendEvent(event);
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
@@ -225,22 +304,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   }
 
   async #deliverDenial(): Promise<void> {
-    const last = this.#outbox.pending("denial").at(-1);
     const account = this.#state.account();
-    if (last === undefined || account === null) return;
+    if (account === null) return;
     const denial = this.#turn((_nowMs, now) => this.#denial(account, now));
     const { accessTokenTtlSeconds } = this.#policy();
     await writeDenial(this.env.REVOCATIONS, account.user.id, denial, accessTokenTtlSeconds);
-    this.#outbox.delivered("denial", last.id);
-  }
-
-  async #deliverEvents(): Promise<void> {
-    const pending = this.#outbox.pending("audit");
-    const last = pending.at(-1);
-    if (last === undefined) return;
-    const events = pending.map(({ payload }) => JSON.parse(payload) as AuditEvent);
-    await writeEvents(this.env.DB, events);
-    this.#outbox.delivered("audit", last.id);
   }
 
   /** The edge's own settings, read at first use: with wrong ones the alarm must still be able to wait. */
@@ -252,14 +320,6 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#config;
   }
 }
-
-const EVENT_OF: Record<contract.EndReason, EventType> = {
-  logout: "session_revoked",
-  ended_by_owner: "session_revoked",
-  evicted: "session_evicted",
-  reuse: "token_reuse_detected",
-  user_inactive: "session_revoked",
-};
 
 function viewOf(family: Family): contract.SessionView {
   const { sid, createdAt, issuedAt, expiresAt, client, deviceName, amr } = family;

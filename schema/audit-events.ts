@@ -8,6 +8,7 @@ export type RiskLevel = (typeof RISK_LEVELS)[number];
 export const EVENT_RISKS = {
   session_evicted: "medium",
   sessions_revoked: "medium",
+  everyone_revoked: "critical",
   session_revoked: "medium",
   refresh_repeated_elsewhere: "medium",
   token_reuse_detected: "high",
@@ -22,7 +23,8 @@ export type AuditEvent = {
   id: string;
   at: NumericDate;
   type: EventType;
-  userId: number;
+  /** Null for an event that is about no single user. */
+  userId: number | null;
   sid: string | null;
   reason: string | null;
   requestId: string | null;

@@ -3,7 +3,7 @@
  * once. Nothing falls back in silence: an unset number is its default, a wrong one stops the service.
  */
 
-import type { LimitClass, Rate } from "./ip-guard.ts";
+import type { LimitClass, Rate } from "./limits.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
 export type Environment = "development" | "staging" | "production";
@@ -28,6 +28,8 @@ export type Config = {
   revocationMode: "available" | "strict";
   signingKeys: SigningKeys;
   refreshTokenSecret: string;
+  /** The operator's credential for admin routes, or null: then there is none. */
+  adminToken: string | null;
 };
 
 /** A setting that is wrong. Neither field ever holds a secret's value. */
@@ -143,6 +145,7 @@ export function readConfig(env: object): ConfigReading {
     sessionsPerUserMax: integer("MAX_SESSIONS_PER_USER", 100, 1, 1000),
     rates: {
       ip: rate("RATE_LIMIT_IP", 100, 60),
+      user: rate("RATE_LIMIT_USER", 60, 60),
       auth: rate("RATE_LIMIT_AUTH", 10, 300),
       refresh: rate("RATE_LIMIT_REFRESH", 60, 300),
       register: rate("RATE_LIMIT_REGISTER", 3, 3600),
@@ -152,6 +155,7 @@ export function readConfig(env: object): ConfigReading {
     revocationMode: choice("REVOCATION_MODE", "available", ["available", "strict"]),
     signingKeys: signingKeys(),
     refreshTokenSecret: secret("REFRESH_TOKEN_SECRET"),
+    adminToken: text("ADMIN_TOKEN") === "" ? null : secret("ADMIN_TOKEN"),
   };
   return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
 }

@@ -1,23 +1,13 @@
 /** The contract of `IpGuard`: how often one client address may ask. */
+import type { ChargeAnswer, LimitRule, Reservation, Settlement } from "./limits.ts";
 
-/** The limits that count per client address, by name. */
-export const LIMIT_CLASSES = ["ip", "auth", "refresh", "register"] as const;
-export type LimitClass = (typeof LIMIT_CLASSES)[number];
-
-/** At most `limit` requests in any `seconds` in a row. */
-export type Rate = { limit: number; seconds: number };
-export type LimitRule = Rate & { name: LimitClass };
-
-/** What is left of one limit. `resetSeconds`: until the oldest counted request counts no more. */
-export type Budget = LimitRule & { remaining: number; resetSeconds: number };
-
-export type ChargeAnswer =
-  | { kind: "admitted"; budgets: Budget[] }
-  | { kind: "refused"; by: LimitClass; retryAfterSeconds: number; budgets: Budget[] };
+export type Reserve = { rule: LimitRule; want: number; settle: Settlement[] };
 
 export interface IpGuardContract {
   /** Charges one request to all rules, or to none of them if one refuses. */
   charge(rules: LimitRule[]): Promise<ChargeAnswer>;
+  /** Reserves up to `want` requests of one general limit, and settles earlier reservations. */
+  reserve(command: Reserve): Promise<Reservation>;
   /** Answers true; for the health check. Writes nothing. */
   ping(): Promise<true>;
 }

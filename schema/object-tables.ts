@@ -3,6 +3,20 @@
  * never edited once released. `objects/tables.ts` applies them and keeps the number of the last.
  */
 
+/** One row a limit, in either object. */
+const LIMITS = `CREATE TABLE limits (
+     name TEXT PRIMARY KEY,
+     seconds INTEGER NOT NULL,
+     log TEXT NOT NULL             -- JSON: [at ms, count, at ms, count, …], oldest first
+   ) STRICT, WITHOUT ROWID;`;
+
+/** What is decided and not yet told to the world. */
+const OUTBOX = `CREATE TABLE outbox (
+     id INTEGER PRIMARY KEY,
+     kind TEXT NOT NULL CHECK (kind IN ('denial', 'audit')),
+     payload TEXT NOT NULL
+   ) STRICT;`;
+
 export const USER_AUTHORITY_TABLES: readonly string[] = [
   `CREATE TABLE account (
      one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -14,7 +28,8 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      version INTEGER NOT NULL,
      epoch INTEGER NOT NULL,       -- grows with each end of every session; never falls
      epoch_moved_at INTEGER NOT NULL,
-     epoch_reason TEXT
+     epoch_history TEXT NOT NULL DEFAULT '[]', -- JSON: [[epoch, at, reason], …], the latest few
+     revoked_before INTEGER NOT NULL DEFAULT 0 -- every family begun before it has ended; never falls
    ) STRICT;
    CREATE TABLE families (
      sid TEXT PRIMARY KEY,
@@ -34,23 +49,25 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      country TEXT,
      user_agent TEXT,
      device_name TEXT,
+     history TEXT NOT NULL DEFAULT '[]', -- JSON: [[at, client changed], …], the latest refreshes
      ended_at INTEGER,
      end_reason TEXT,
+     verdict TEXT,                 -- JSON: what was seen of a reuse
      CHECK (expires_at <= absolute_expires_at),
      CHECK ((previous_token_id IS NULL) = (replaced_at_ms IS NULL)),
      CHECK ((ended_at IS NULL) = (end_reason IS NULL))
    ) STRICT, WITHOUT ROWID;
-   CREATE TABLE outbox (
-     id INTEGER PRIMARY KEY,
-     kind TEXT NOT NULL CHECK (kind IN ('denial', 'audit')),
-     payload TEXT NOT NULL
-   ) STRICT;`,
+   ${LIMITS}
+   ${OUTBOX}`,
 ];
 
-export const IP_GUARD_TABLES: readonly string[] = [
-  `CREATE TABLE limits (
-     name TEXT PRIMARY KEY,
-     seconds INTEGER NOT NULL,
-     log TEXT NOT NULL             -- JSON: [at ms, count, at ms, count, …], oldest first
-   ) STRICT, WITHOUT ROWID;`,
+export const IP_GUARD_TABLES: readonly string[] = [LIMITS];
+
+export const GLOBAL_EPOCH_TABLES: readonly string[] = [
+  `CREATE TABLE everyone (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     revoked_before INTEGER NOT NULL, -- every token of every user made before it is dead; never falls
+     reason TEXT
+   ) STRICT;
+   ${OUTBOX}`,
 ];

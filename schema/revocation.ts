@@ -19,6 +19,9 @@ export const denialSchema = z.object({
   sids: z.record(z.string(), z.int().nonnegative()),
 });
 
+/** The KV key under which the global epoch's object says what it says to everyone: `{ before }`. */
+export const GLOBAL_REVOCATION_KEY = "revoked:*";
+
 /** The KV key of a user's denial. */
 export function revocationKey(userId: UserId): string {
   return `revoked:${userId}`;

@@ -5,6 +5,7 @@
 import type { ClientView } from "./audit-events.ts";
 import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
+import type { LimitRule, Reservation, Settlement } from "./limits.ts";
 import type { Denial } from "./revocation.ts";
 import type { NumericDate } from "./time.ts";
 
@@ -24,13 +25,17 @@ export type UserState = {
 /** Who asks and from where, as it is kept with the session and shown to its owner. */
 export type Origin = { client: ClientView; requestId: string };
 
+/** The global epoch as the edge knows it: families begun before it have ended. 0: none ever. */
+export type Era = { revokedBefore: NumericDate };
+
 /** The session that an authentic token speaks for; `ep` is null for a refresh token, which has none. */
-export type Bearer = { sid: SessionId; ep: number | null };
+export type Bearer = Era & { sid: SessionId; ep: number | null };
 
 /** Everything that the edge needs to sign a token pair; nothing of it is secret. */
 export type SessionGrant = {
   sid: SessionId;
   refresh: RefreshTokenName & { iat: NumericDate; exp: NumericDate };
+  createdAt: NumericDate;
   absoluteExpiresAt: NumericDate;
   authTime: NumericDate;
   amr: string[];
@@ -39,34 +44,51 @@ export type SessionGrant = {
   now: NumericDate;
 };
 
-export type OpenSession = Origin & {
-  user: UserState;
-  sid: SessionId;
-  tokenId: TokenId;
-  clientKey: string;
-  deviceName: string | null;
-  amr: string[];
-};
+export type OpenSession = Origin &
+  Era & {
+    user: UserState;
+    sid: SessionId;
+    tokenId: TokenId;
+    clientKey: string;
+    deviceName: string | null;
+    amr: string[];
+  };
 export type OpenSessionAnswer =
   | { kind: "opened"; grant: SessionGrant; denial: Denial | null }
   | { kind: "denied"; reason: "inactive" | "stale" };
 
-export type Refresh = Origin & {
-  sid: SessionId;
-  presented: RefreshTokenName;
-  /** The `tokenId` of the successor, should there be one. */
-  successor: TokenId;
-  clientKey: string;
-};
+export type Refresh = Origin &
+  Era & {
+    sid: SessionId;
+    presented: RefreshTokenName;
+    /** The `tokenId` of the successor, should there be one. */
+    successor: TokenId;
+    clientKey: string;
+    /** How many presentations of this family its location is waiting for, this one included. */
+    inFlight: number;
+  };
 export type RefreshAnswer =
   | { kind: "rotated" | "repeated"; grant: SessionGrant }
   | { kind: "denied"; reason: "revoked" | "reused"; denial: Denial | null };
 
 export type RevocationScope = { kind: "all" } | { kind: "others" } | { kind: "one"; sid: SessionId };
-export type Revoke = Origin & { by: Bearer; scope: RevocationScope; reason: EndReason };
+/** `by`: the session that asks for its own user; null: an admin. `note` is the admin's own words. */
+export type Revoke = Origin &
+  Era & { by: Bearer | null; scope: RevocationScope; reason: EndReason; note: string | null };
 export type RevokeAnswer =
   | { kind: "revoked"; revoked: number; epoch: number; at: NumericDate; denial: Denial }
   | { kind: "denied"; reason: "revoked" | "unknown" };
+
+export type ConfirmAnswer =
+  | { kind: "confirmed"; user: UserState; epoch: number }
+  | { kind: "denied"; reason: "revoked" };
+
+/** `rule` is the user's own limit; `want` requests of it are asked for. */
+export type Lease = { by: Bearer; rule: LimitRule; want: number; settle: Settlement[] };
+/** Good for `RESERVATION_MS` from when it was asked for: what is denied, and how much may be spent. */
+export type LeaseAnswer =
+  | { kind: "leased"; denial: Denial; reservation: Reservation }
+  | { kind: "denied"; reason: "revoked" };
 
 export type SessionView = {
   sid: SessionId;
@@ -81,13 +103,45 @@ export type ListSessionsAnswer =
   | { kind: "sessions"; sessions: SessionView[] }
   | { kind: "denied"; reason: "revoked" };
 
+/** What was seen of a reuse, so that its owner and support can be told why a session ended. */
+export type ReuseVerdict = {
+  /** How many rotations behind the newest token the presented one was; 1 is the one just replaced. */
+  generationGap: number;
+  /** Seconds since the last rotation. */
+  ageSeconds: number;
+  addressChanged: boolean;
+  userAgentChanged: boolean;
+  inFlight: number;
+};
+
+export type TimelineEvent =
+  | { type: "began"; at: NumericDate; amr: string[] }
+  | { type: "refreshed"; at: NumericDate; clientChanged: boolean }
+  | { type: "ended"; at: NumericDate; reason: TimelineReason; verdict: ReuseVerdict | null };
+export type Timeline = { by: Bearer | null; sid: SessionId } & Era;
+export type TimelineAnswer =
+  | { kind: "timeline"; events: TimelineEvent[] }
+  | { kind: "denied"; reason: "revoked" | "unknown" };
+
 /** Why a session ended: stable codes, kept with it. */
-export const END_REASONS = ["logout", "ended_by_owner", "evicted", "reuse", "user_inactive"] as const;
+export const END_REASONS = [
+  "logout",
+  "ended_by_owner",
+  "ended_by_admin",
+  "evicted",
+  "reuse",
+  "user_inactive",
+] as const;
 export type EndReason = (typeof END_REASONS)[number];
+/** Also the ends that no command wrote down. */
+export type TimelineReason = EndReason | "everyone_revoked" | "idle" | "max_age";
 
 export interface UserAuthorityContract {
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
   refresh(command: Refresh): Promise<RefreshAnswer>;
   revoke(command: Revoke): Promise<RevokeAnswer>;
-  listSessions(by: Bearer): Promise<ListSessionsAnswer>;
+  confirm(by: Bearer): Promise<ConfirmAnswer>;
+  lease(command: Lease): Promise<LeaseAnswer>;
+  listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;
+  timeline(command: Timeline): Promise<TimelineAnswer>;
 }

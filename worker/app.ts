@@ -14,6 +14,7 @@ import { toIso } from "../schema/time.ts";
 import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
 import { Outage, problemAnswer, Refusal } from "./http/problems.ts";
+import { mountAdminRevocation } from "./routes/admin-revocation.ts";
 import { mountDocuments } from "./routes/documents.ts";
 import { mountHealth } from "./routes/health.ts";
 import { mountLogin } from "./routes/login.ts";
@@ -21,6 +22,7 @@ import { mountLogout } from "./routes/logout.ts";
 import { mountRefresh } from "./routes/refresh.ts";
 import { mountRegister } from "./routes/register.ts";
 import { mountSessions } from "./routes/sessions.ts";
+import { mountTimeline } from "./routes/timeline.ts";
 import { mountUser } from "./routes/user.ts";
 import { mountVerify } from "./routes/verify.ts";
 
@@ -42,8 +44,9 @@ export const app: App = new OpenAPIHono<AppEnv>({ strict: false });
 
 app.use(async (c, next) => {
   c.set("facts", factsOf(c.req.raw, c.env));
-  c.set("charge", null);
+  c.set("budgets", []);
   c.set("bearer", null);
+  c.set("actor", null);
   c.set("code", null);
   await next();
   finish(c);
@@ -105,6 +108,8 @@ mountVerify(app);
 mountLogout(app);
 mountUser(app);
 mountSessions(app);
+mountTimeline(app);
+mountAdminRevocation(app);
 mountHealth(app);
 mountDocuments(app);
 app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
@@ -163,9 +168,7 @@ function finish(c: AppContext): void {
   c.header("X-Request-Id", requestId);
   if (c.req.path.startsWith("/api/")) c.header("Cache-Control", "no-store");
   if (new URL(c.req.url).protocol === "https:") c.header("Strict-Transport-Security", HSTS);
-  if (c.var.charge !== null) {
-    for (const [name, value] of Object.entries(limitHeaders(c.var.charge, now))) c.header(name, value);
-  }
+  for (const [name, value] of Object.entries(limitHeaders(c.var.budgets, now))) c.header(name, value);
   if (c.req.method === "OPTIONS") c.header("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));
   const { code } = c.var;
   log(toIso(now), {

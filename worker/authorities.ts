@@ -3,6 +3,7 @@
  * platform itself retries a call that provably did not run; we never retry on top, and an answer
  * that does not come is an outage, decided closed by whoever asked.
  */
+import { GLOBAL_EPOCH_NAME, type GlobalEpochContract } from "../schema/global-epoch.ts";
 import type { UserId } from "../schema/ids.ts";
 import type { IpGuardContract } from "../schema/ip-guard.ts";
 import type { UserAuthorityContract } from "../schema/user-authority.ts";
@@ -16,6 +17,11 @@ export function userAuthority(env: Env, userId: UserId): UserAuthorityContract {
 /** The one object that judges how often this address (`addressKey`) may ask. */
 export function ipGuard(env: Env, address: string): IpGuardContract {
   return env.IP_GUARD.getByName(address);
+}
+
+/** The one object that can end everything. Never asked for one request alone: see `era.ts`. */
+export function globalEpoch(env: Env): GlobalEpochContract {
+  return env.GLOBAL_EPOCH.getByName(GLOBAL_EPOCH_NAME);
 }
 
 /**

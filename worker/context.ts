@@ -8,7 +8,7 @@ import type { ClientView } from "../schema/audit-events.ts";
 import type { AccessClaims } from "../schema/claims.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
 import { addressKey } from "../schema/ip-address.ts";
-import type { ChargeAnswer } from "../schema/ip-guard.ts";
+import type { Budget } from "../schema/limits.ts";
 import { type NumericDate, toNumericDate } from "../schema/time.ts";
 import { newRequestId } from "./entropy.ts";
 
@@ -26,8 +26,11 @@ export type AppEnv = {
   Bindings: Env;
   Variables: {
     facts: RequestFacts;
-    charge: ChargeAnswer | null;
+    /** What is left of every limit that the request counted to. */
+    budgets: Budget[];
     bearer: AccessClaims | null;
+    /** Who acts on an admin route. */
+    actor: string | null;
     /** The stable code of the problem that was answered, for the log. */
     code: string | null;
   };

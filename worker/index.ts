@@ -1,6 +1,7 @@
 /** The Worker's entry: requests go to the application, and the runtime finds the object classes here. */
 import { app } from "./app.ts";
 
+export { GlobalEpoch } from "../objects/global-epoch.ts";
 export { IpGuard } from "../objects/ip-guard.ts";
 export { UserAuthority } from "../objects/user-authority.ts";
 

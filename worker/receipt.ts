@@ -1,7 +1,7 @@
 /** The receipt of a revocation (contract §8): what ended, and from when on each tier holds to it. */
 import { z } from "@hono/zod-openapi";
+import type { NumericDate } from "../schema/time.ts";
 import { toIso } from "../schema/time.ts";
-import type { RevokeAnswer } from "../schema/user-authority.ts";
 
 const LEASED_BOUND_SECONDS = 5;
 const LOCAL_BOUND_SECONDS = 60;
@@ -19,8 +19,12 @@ export const receiptSchema = z
   .openapi("RevocationReceipt");
 
 /** The receipt for a revocation that the user's object has decided. Times are ISO 8601. */
-export function receiptOf(answer: Extract<RevokeAnswer, { kind: "revoked" }>): z.infer<typeof receiptSchema> {
-  const { revoked, epoch, at } = answer;
+export function receiptOf(decided: {
+  revoked: number;
+  epoch: number;
+  at: NumericDate;
+}): z.infer<typeof receiptSchema> {
+  const { revoked, epoch, at } = decided;
   return {
     revoked,
     epoch,

@@ -6,10 +6,14 @@ import { userState } from "../schema/users.ts";
 import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newSessionId, newTokenId } from "./entropy.ts";
+import { revokedBefore } from "./era.ts";
 import { clientKey } from "./tokens/refresh-key.ts";
-import { noteDenial } from "./tokens/revocation-cache.ts";
+import { noteDenial } from "./user-cache.ts";
 
-/** One object call. `amr` as in RFC 8176. */
+/**
+ * One object call. `amr` as in RFC 8176. `stale`: the user changed, or everyone was revoked, while
+ * the credentials were being checked; the next try sees it.
+ */
 export async function openSession(
   c: AppContext,
   row: UserRow,
@@ -24,9 +28,12 @@ export async function openSession(
     clientKey: await clientKey(serviceOf(c).config, client),
     client,
     requestId,
+    revokedBefore: await revokedBefore(c.env, c.executionCtx),
     ...options,
   };
   const answer = await reach("user_authority", () => userAuthority(c.env, user.id).openSession(command));
-  if (answer.kind === "opened") noteDenial(user.id, answer.denial);
-  return answer;
+  if (answer.kind === "denied") return answer;
+  noteDenial(user.id, answer.denial);
+  const isOver = answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx));
+  return isOver ? { kind: "denied", reason: "stale" } : answer;
 }

@@ -5,10 +5,25 @@
 import type { ClientView } from "../../schema/audit-events.ts";
 import type { SessionId, TokenId } from "../../schema/ids.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import type { EndReason, SessionGrant, UserState } from "../../schema/user-authority.ts";
+import type {
+  Bearer,
+  EndReason,
+  ReuseVerdict,
+  SessionGrant,
+  UserState,
+} from "../../schema/user-authority.ts";
 
-/** The user, as last heard of, and the epoch that ends every older session and token. */
-export type Account = { user: UserState; epoch: number };
+/**
+ * The user, as last heard of, and the two numbers that end every older session and token: the
+ * user's own epoch, and the moment before which everyone's sessions have ended. Both only grow.
+ */
+export type Account = {
+  user: UserState;
+  epoch: number;
+  revokedBefore: NumericDate;
+  /** When the epoch moved and why, the latest few, oldest first. */
+  epochHistory: { epoch: number; at: NumericDate; reason: EndReason }[];
+};
 
 export type Family = {
   sid: SessionId;
@@ -27,7 +42,9 @@ export type Family = {
   amr: string[];
   client: ClientView;
   deviceName: string | null;
-  ended: { at: NumericDate; reason: EndReason } | null;
+  /** The latest refreshes, oldest first. */
+  history: { at: NumericDate; clientChanged: boolean }[];
+  ended: { at: NumericDate; reason: EndReason; verdict: ReuseVerdict | null } | null;
 };
 
 /** The numbers that decide; durations in seconds. */
@@ -40,9 +57,44 @@ export type SessionPolicy = {
   accessTokenTtlSeconds: number;
 };
 
-/** True while the family's newest token is good: not ended, not outdated by an epoch, not expired. */
+/** True while the family's newest token is good: not ended, not outdated by either epoch, not expired. */
 export function isLive(family: Family, account: Account, now: NumericDate): boolean {
-  return family.ended === null && family.epoch >= account.epoch && now < family.expiresAt;
+  return (
+    family.ended === null &&
+    family.epoch >= account.epoch &&
+    family.createdAt >= account.revokedBefore &&
+    now < family.expiresAt
+  );
+}
+
+/** True if the bearer's token speaks for a session that is live, and is not older than the epoch. */
+export function isConfirmed(
+  by: Bearer,
+  account: Account | null,
+  family: Family | null,
+  now: NumericDate,
+): account is Account {
+  return (
+    account !== null &&
+    family !== null &&
+    family.sid === by.sid &&
+    account.user.isActive &&
+    isLive(family, account, now) &&
+    (by.ep === null || by.ep >= account.epoch)
+  );
+}
+
+/** The account with what the edge knows of the global epoch: it never falls, whoever asks. */
+export function inEra(account: Account, revokedBefore: NumericDate): Account {
+  return revokedBefore > account.revokedBefore ? { ...account, revokedBefore } : account;
+}
+
+/**
+ * Now, or the first moment that the global epoch leaves alive: it ends whole seconds, so what
+ * begins in the rest of that second is dated by its end. Never more than a second ahead.
+ */
+export function timeIn(account: Account, now: NumericDate): NumericDate {
+  return Math.max(now, account.revokedBefore);
 }
 
 /** When a token issued now idles out: never past the family's absolute end (REF-08). */
@@ -64,11 +116,12 @@ export function grantOf(family: Family, account: Account, now: NumericDate): Ses
       iat: family.issuedAt,
       exp: family.expiresAt,
     },
+    createdAt: family.createdAt,
     absoluteExpiresAt: family.absoluteExpiresAt,
     authTime: family.authTime,
     amr: family.amr,
     epoch: account.epoch,
     user: account.user,
-    now,
+    now: timeIn(account, now),
   };
 }

@@ -1,7 +1,7 @@
 /** Opening a session: a login begins a family; the cap ends the least recently used one. Pure. */
 import type { NumericDate } from "../../schema/time.ts";
 import type { OpenSession } from "../../schema/user-authority.ts";
-import { type Account, type Family, idleExpiry, type SessionPolicy } from "./family.ts";
+import { type Account, type Family, idleExpiry, type SessionPolicy, timeIn } from "./family.ts";
 
 export type OpenDecision =
   | { kind: "denied"; reason: "inactive" | "stale" }
@@ -24,23 +24,30 @@ export function decideOpen(
   if (!user.isActive) return { kind: "denied", reason: "inactive" };
 
   // An object that emptied itself begins again above every epoch that it ever gave out.
-  const account: Account = { user, epoch: known?.epoch ?? now };
-  const absoluteExpiresAt = now + policy.sessionMaxAgeSeconds;
+  const account: Account = {
+    user,
+    epoch: known?.epoch ?? now,
+    revokedBefore: Math.max(known?.revokedBefore ?? 0, command.revokedBefore),
+    epochHistory: known?.epochHistory ?? [],
+  };
+  const begin = timeIn(account, now);
+  const absoluteExpiresAt = begin + policy.sessionMaxAgeSeconds;
   const family: Family = {
     sid: command.sid,
     epoch: account.epoch,
     generation: 0,
     tokenId: command.tokenId,
-    issuedAt: now,
-    expiresAt: idleExpiry(absoluteExpiresAt, now, policy),
+    issuedAt: begin,
+    expiresAt: idleExpiry(absoluteExpiresAt, begin, policy),
     previous: null,
     clientKey: command.clientKey,
-    createdAt: now,
+    createdAt: begin,
     absoluteExpiresAt,
-    authTime: now,
+    authTime: begin,
     amr: command.amr,
     client: command.client,
     deviceName: command.deviceName,
+    history: [],
     ended: null,
   };
   return { kind: "open", account, family, evicted: live.slice(policy.sessionsPerUserMax - 1) };

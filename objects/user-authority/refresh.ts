@@ -3,19 +3,31 @@
  * thieves has already become an order of calls when it arrives here.
  */
 import { assert } from "../../schema/assert.ts";
+import type { ClientView } from "../../schema/audit-events.ts";
 import type { RefreshTokenName } from "../../schema/claims.ts";
 import type { TokenId } from "../../schema/ids.ts";
 import { toNumericDate } from "../../schema/time.ts";
-import { type Account, type Family, idleExpiry, isLive, type SessionPolicy } from "./family.ts";
+import type { ReuseVerdict } from "../../schema/user-authority.ts";
+import { type Account, type Family, idleExpiry, isLive, type SessionPolicy, timeIn } from "./family.ts";
 
-export type RefreshInput = { presented: RefreshTokenName; successor: TokenId; clientKey: string };
+/** Refreshes that a session's timeline still shows. */
+const HISTORY_MAX = 50;
+
+export type RefreshInput = {
+  presented: RefreshTokenName;
+  successor: TokenId;
+  clientKey: string;
+  client: ClientView;
+  inFlight: number;
+};
 
 export type RefreshDecision =
   | { kind: "rotate"; family: Family }
   /** `elsewhere`: from another client than the one that the successor was made for. */
   | { kind: "repeat"; family: Family; elsewhere: boolean }
   | { kind: "deny"; reason: "revoked" }
-  | { kind: "end"; reason: "reuse" | "user_inactive" };
+  | { kind: "end"; reason: "user_inactive"; verdict: null }
+  | { kind: "end"; reason: "reuse"; verdict: ReuseVerdict };
 
 /**
  * Decides one presentation of an authentic refresh token of this family, in this order:
@@ -33,17 +45,22 @@ export function decideRefresh(
   if (family === null || account === null || !isLive(family, account, now)) {
     return { kind: "deny", reason: "revoked" };
   }
-  if (!account.user.isActive) return { kind: "end", reason: "user_inactive" };
+  if (!account.user.isActive) return { kind: "end", reason: "user_inactive", verdict: null };
 
   if (input.presented.tokenId === family.tokenId) {
+    const issuedAt = timeIn(account, now);
     const next: Family = {
       ...family,
       generation: family.generation + 1,
       tokenId: input.successor,
-      issuedAt: now,
-      expiresAt: idleExpiry(family.absoluteExpiresAt, now, policy),
+      issuedAt,
+      expiresAt: idleExpiry(family.absoluteExpiresAt, issuedAt, policy),
       previous: { tokenId: family.tokenId, replacedAtMs: nowMs },
       clientKey: input.clientKey,
+      client: input.client,
+      history: [...family.history, { at: now, clientChanged: input.clientKey !== family.clientKey }].slice(
+        -HISTORY_MAX,
+      ),
     };
     assert(next.absoluteExpiresAt === family.absoluteExpiresAt, "a rotation never extends a session");
     assert(next.expiresAt <= next.absoluteExpiresAt, "a token never outlives its session");
@@ -60,5 +77,15 @@ export function decideRefresh(
       return { kind: "repeat", family, elsewhere };
     }
   }
-  return { kind: "end", reason: "reuse" };
+  return { kind: "end", reason: "reuse", verdict: verdictOn(family, input, nowMs) };
+}
+
+function verdictOn(family: Family, input: RefreshInput, nowMs: number): ReuseVerdict {
+  return {
+    generationGap: family.generation - input.presented.generation,
+    ageSeconds: toNumericDate(nowMs) - family.issuedAt,
+    addressChanged: input.client.ip !== family.client.ip,
+    userAgentChanged: input.client.userAgent !== family.client.userAgent,
+    inFlight: input.inFlight,
+  };
 }

@@ -6,7 +6,7 @@ import { assert } from "../../schema/assert.ts";
 import { ROLES } from "../../schema/claims.ts";
 import { asSessionId, asTokenId, asUserId } from "../../schema/ids.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import { END_REASONS, type EndReason } from "../../schema/user-authority.ts";
+import { END_REASONS, type EndReason, type ReuseVerdict } from "../../schema/user-authority.ts";
 import type { Account, Family } from "./family.ts";
 
 type AccountRow = {
@@ -17,6 +17,8 @@ type AccountRow = {
   is_active: number;
   version: number;
   epoch: number;
+  epoch_history: string;
+  revoked_before: number;
 };
 
 type FamilyRow = {
@@ -37,12 +39,14 @@ type FamilyRow = {
   country: string | null;
   user_agent: string | null;
   device_name: string | null;
+  history: string;
   ended_at: number | null;
   end_reason: string | null;
+  verdict: string | null;
 };
 
 /** `isLive` as SQL. */
-const LIVE = "ended_at IS NULL AND epoch >= ? AND expires_at > ?";
+const LIVE = "ended_at IS NULL AND epoch >= ? AND created_at >= ? AND expires_at > ?";
 
 export class UserAuthorityState {
   readonly #sql: SqlStorage;
@@ -64,6 +68,10 @@ export class UserAuthorityState {
         version: row.version,
       },
       epoch: row.epoch,
+      revokedBefore: row.revoked_before,
+      epochHistory: (JSON.parse(row.epoch_history) as [number, number, EndReason][]).map(
+        ([epoch, at, reason]) => ({ epoch, at, reason }),
+      ),
     };
   }
 
@@ -73,32 +81,45 @@ export class UserAuthorityState {
 
   /** Writes the account as a login brings it. Costs a row only when something is new. */
   putAccount(account: Account, now: NumericDate): void {
-    const { user, epoch } = account;
+    const { user, epoch, revokedBefore } = account;
     this.#sql.exec(
-      `INSERT INTO account (one, user_id, username, email, role, is_active, version, epoch, epoch_moved_at)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO account
+         (one, user_id, username, email, role, is_active, version, revoked_before, epoch, epoch_moved_at)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (one) DO UPDATE SET username = excluded.username, email = excluded.email,
-         role = excluded.role, is_active = excluded.is_active, version = excluded.version
-       WHERE (username, email, role, is_active, version)
-         IS NOT (excluded.username, excluded.email, excluded.role, excluded.is_active, excluded.version)`,
+         role = excluded.role, is_active = excluded.is_active, version = excluded.version,
+         revoked_before = max(revoked_before, excluded.revoked_before)
+       WHERE (username, email, role, is_active, version) IS NOT
+           (excluded.username, excluded.email, excluded.role, excluded.is_active, excluded.version)
+         OR revoked_before < excluded.revoked_before`,
       user.id,
       user.username,
       user.email,
       user.role,
       user.isActive ? 1 : 0,
       user.version,
+      revokedBefore,
       epoch,
       now,
     );
   }
 
-  moveEpoch(epoch: number, reason: EndReason, now: NumericDate): void {
+  moveEpoch(account: Account, now: NumericDate): void {
     this.#sql.exec(
-      "UPDATE account SET epoch = ?, epoch_moved_at = ?, epoch_reason = ? WHERE epoch < ?",
-      epoch,
+      "UPDATE account SET epoch = ?, epoch_moved_at = ?, epoch_history = ? WHERE epoch < ?",
+      account.epoch,
       now,
-      reason,
-      epoch,
+      JSON.stringify(account.epochHistory.map(({ epoch, at, reason }) => [epoch, at, reason])),
+      account.epoch,
+    );
+  }
+
+  /** Remembers the global epoch, so that it holds here whatever a later edge knows of it. */
+  putEra(revokedBefore: NumericDate): void {
+    this.#sql.exec(
+      "UPDATE account SET revoked_before = ? WHERE revoked_before < ?",
+      revokedBefore,
+      revokedBefore,
     );
   }
 
@@ -113,11 +134,12 @@ export class UserAuthorityState {
   }
 
   /** The live ones, most recently used first: at most as many as the session cap. */
-  liveFamilies(epoch: number, now: NumericDate): Family[] {
+  liveFamilies({ epoch, revokedBefore }: Account, now: NumericDate): Family[] {
     return this.#sql
       .exec<FamilyRow>(
         `SELECT * FROM families WHERE ${LIVE} ORDER BY issued_at DESC, created_at DESC`,
         epoch,
+        revokedBefore,
         now,
       )
       .toArray()
@@ -125,9 +147,10 @@ export class UserAuthorityState {
   }
 
   /** How many are live, without reading one of them out. */
-  liveCount(epoch: number, now: NumericDate): number {
-    return this.#sql.exec<{ n: number }>(`SELECT count(*) AS n FROM families WHERE ${LIVE}`, epoch, now).one()
-      .n;
+  liveCount({ epoch, revokedBefore }: Account, now: NumericDate): number {
+    return this.#sql
+      .exec<{ n: number }>(`SELECT count(*) AS n FROM families WHERE ${LIVE}`, epoch, revokedBefore, now)
+      .one().n;
   }
 
   insertFamily(family: Family): void {
@@ -157,7 +180,7 @@ export class UserAuthorityState {
   rotateFamily(family: Family): void {
     const written = this.#sql.exec(
       `UPDATE families SET generation = ?, token_id = ?, issued_at = ?, expires_at = ?, previous_token_id = ?,
-         replaced_at_ms = ?, client_key = ?, ip = ?, country = ?, user_agent = ?
+         replaced_at_ms = ?, client_key = ?, ip = ?, country = ?, user_agent = ?, history = ?
        WHERE sid = ? AND generation = ? AND ended_at IS NULL`,
       family.generation,
       family.tokenId,
@@ -169,17 +192,19 @@ export class UserAuthorityState {
       family.client.ip,
       family.client.country,
       family.client.userAgent,
+      JSON.stringify(family.history.map(({ at, clientChanged }) => [at, clientChanged ? 1 : 0])),
       family.sid,
       family.generation - 1,
     );
     assert(written.rowsWritten === 1, "a rotation writes the row that was decided on");
   }
 
-  endFamily(sid: string, reason: EndReason, now: NumericDate): void {
+  endFamily(sid: string, reason: EndReason, verdict: ReuseVerdict | null, now: NumericDate): void {
     this.#sql.exec(
-      "UPDATE families SET ended_at = ?, end_reason = ? WHERE sid = ? AND ended_at IS NULL",
+      "UPDATE families SET ended_at = ?, end_reason = ?, verdict = ? WHERE sid = ? AND ended_at IS NULL",
       now,
       reason,
+      verdict === null ? null : JSON.stringify(verdict),
       sid,
     );
   }
@@ -218,12 +243,17 @@ function asFamily(row: FamilyRow): Family {
     amr: JSON.parse(row.amr) as string[],
     client: { ip: row.ip, country: row.country, userAgent: row.user_agent },
     deviceName: row.device_name,
+    history: (JSON.parse(row.history) as [number, number][]).map(([at, changed]) => ({
+      at,
+      clientChanged: changed === 1,
+    })),
     ended:
       row.ended_at === null
         ? null
         : {
             at: row.ended_at,
             reason: known(END_REASONS.find((reason) => reason === row.end_reason) ?? null),
+            verdict: row.verdict === null ? null : (JSON.parse(row.verdict) as ReuseVerdict),
           },
   };
 }

@@ -90,7 +90,7 @@ describe("every route of the description", () => {
     expect(api.openapi).toBe("3.1.0");
     for (const { operation } of operations) {
       expect(operation["x-rules"].cost.length).toBeGreaterThan(3);
-      expect(operation["x-rules"].tier).toMatch(/^(confirmed|local|none)$/);
+      expect(operation["x-rules"].tier).toMatch(/^(confirmed|leased|local|none)$/);
       expect(Object.keys(operation.responses).length).toBeGreaterThan(0);
     }
   });

@@ -6,13 +6,7 @@ import { toIso } from "../../schema/time.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
-import { checkRevocation } from "../tokens/revocation-cache.ts";
-
-export type Identification =
-  | { kind: "bearer"; claims: AccessClaims }
-  | { kind: "none" }
-  | { kind: "invalid" }
-  | { kind: "revoked" };
+import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./tiers.ts";
 
 const SCHEME = /^bearer(?: |$)/i;
 
@@ -21,45 +15,59 @@ export function bearerToken(header: string | undefined): string | null {
   return header !== undefined && SCHEME.test(header) ? header.slice("bearer ".length) : null;
 }
 
-/** Verifies a token locally: signature and claims, then what the isolate and KV know of revocations. */
-export async function identify(c: AppContext, token: string | null): Promise<Identification> {
-  if (token === null) return { kind: "none" };
-  const { now, nowMs, requestId } = c.var.facts;
-  const service = serviceOf(c);
-  const claims = await verifyAccessToken(service, token, now);
-  if (claims === null) return { kind: "invalid" };
-  switch (await checkRevocation(c.env.REVOCATIONS, claims, nowMs)) {
-    case "denied":
-      return { kind: "revoked" };
-    case "clear":
-      return { kind: "bearer", claims };
-    case "unavailable":
-      if (service.config.revocationMode === "strict") throw new Outage("revocations", null);
-      // Bounded by the token's own exp; confirmed routes ask the object and are not affected.
-      log(toIso(now), { level: "warn", event: "revocations_unavailable", request_id: requestId });
-      return { kind: "bearer", claims };
-  }
-}
+/** How a route asks whether an authentic token is still good. */
+export type TierCheck = (c: AppContext, claims: AccessClaims) => Promise<TierVerdict>;
 
-/** The claims, or the refusal that fits: no hint at which check failed (TOK-08). */
-export function claimsOf(identification: Identification): AccessClaims {
-  switch (identification.kind) {
-    case "bearer":
-      return identification.claims;
-    case "none":
-      throw new Refusal("token_required");
-    case "invalid":
-      throw new Refusal("invalid_access_token");
-    case "revoked":
-      throw new Refusal("access_token_revoked");
+export const confirmed: TierCheck = (c, claims) => {
+  return checkConfirmed(c.env, c.executionCtx, serviceOf(c).config, claims);
+};
+
+export const local: TierCheck = (c, claims) => checkLocal(c.env, serviceOf(c).config, claims);
+
+/** With the user's object down, signature and KV decide: bounded, and logged. */
+export const leased: TierCheck = async (c, claims) => {
+  try {
+    return await checkLeased(c.env, c.executionCtx, serviceOf(c).config, claims);
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error;
+    const { now, requestId } = c.var.facts;
+    log(toIso(now), { level: "error", event: "lease_unavailable", part: error.part, request_id: requestId });
+    return checkLocal(c.env, serviceOf(c).config, claims);
   }
+};
+
+/**
+ * The claims of a good token, or the refusal that fits; no hint at which check failed (TOK-08). A
+ * token that is good but asks too often is told so, in the headers of its user's limit.
+ */
+export async function authenticate(
+  c: AppContext,
+  token: string | null,
+  check: TierCheck,
+): Promise<AccessClaims> {
+  if (token === null) throw new Refusal("token_required");
+  const { now, requestId } = c.var.facts;
+  const claims = await verifyAccessToken(serviceOf(c), token, now);
+  if (claims === null) throw new Refusal("invalid_access_token");
+  const verdict = await check(c, claims);
+  if (verdict.kind === "revoked") throw new Refusal("access_token_revoked");
+  if (verdict.budget !== null) c.var.budgets.push(verdict.budget);
+  if (verdict.kind === "limited") {
+    throw new Refusal("rate_limited", { retryAfterSeconds: verdict.budget.resetSeconds });
+  }
+  if (verdict.isBlind) {
+    log(toIso(now), { level: "warn", event: "revocations_unavailable", request_id: requestId });
+  }
+  return claims;
 }
 
 /** Lets a request through with a good access token only. */
-export const requireBearer = createMiddleware<AppEnv>(async (c, next) => {
-  c.set("bearer", claimsOf(await identify(c, bearerToken(c.req.header("Authorization")))));
-  await next();
-});
+export function requireBearer(check: TierCheck) {
+  return createMiddleware<AppEnv>(async (c, next) => {
+    c.set("bearer", await authenticate(c, bearerToken(c.req.header("Authorization")), check));
+    await next();
+  });
+}
 
 /** The claims that `requireBearer` found. Throws on a route that does not require them. */
 export function bearerOf(c: AppContext): AccessClaims {

@@ -5,28 +5,38 @@
  */
 import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import type { LimitClass } from "../../schema/ip-guard.ts";
-import { requireBearer } from "../auth/bearer.ts";
+import type { StrictLimit } from "../../schema/limits.ts";
+import { requireAdmin } from "../auth/admin.ts";
+import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
 import type { App, AppEnv } from "../context.ts";
 import { refusalOfBody } from "./body.ts";
 import { admit } from "./limits.ts";
 import { type ProblemStatus, Refusal } from "./problems.ts";
 
-/** `public`: no credentials. `bearer`: an access token (the contract's `A`). */
-export type Access = "public" | "bearer";
+/**
+ * `public`: no credentials. `bearer`: an access token, leased (the contract's `A`). `confirmed`: an
+ * access token that the user's object confirms (`S`). `admin`: an admin, confirmed, or the operator (`M`).
+ */
+export type Access = keyof typeof CREDENTIALS | "public";
+
+const CREDENTIALS = {
+  bearer: requireBearer(leased),
+  confirmed: requireBearer(confirmed),
+  admin: requireAdmin,
+};
 
 /**
- * How soon a revocation is felt: `confirmed` by the user's object, at once and everywhere;
- * `local` by signature and cache.
+ * How soon the route feels a revocation: `confirmed`, at once and everywhere; `leased`, at once
+ * where it was made and in 5 s elsewhere; `local`, within KV's bound of 60 s.
  */
-export type Tier = "confirmed" | "local" | "none";
+export type Tier = "confirmed" | "leased" | "local" | "none";
 
 /** The rules of a route; `/openapi.json` shows them as its `x-rules`. */
 export type RouteRules = {
   access: Access;
   tier: Tier;
   /** The limits that it counts to, beside `ip`, which every `/api/` path counts to. */
-  limits: LimitClass[];
+  limits: StrictLimit[];
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
   /** The sentence for a missing required member of the body. */
@@ -86,13 +96,14 @@ export function serve<R extends Route>(
   handler: RouteHandler<R, AppEnv>,
   precheck?: (c: Parameters<RouteHandler<R, AppEnv>>[0]) => void,
 ): void {
-  const isPublic = route["x-rules"].access === "public";
+  const { access } = route["x-rules"];
+  const isPublic = access === "public";
   const before: MiddlewareHandler<AppEnv>[] = [];
-  if (!isPublic) {
+  if (access !== "public") {
     before.push(async (c, next) => {
       await admit(c, route["x-rules"].limits);
       await next();
-    }, requireBearer);
+    }, CREDENTIALS[access]);
   }
   if (route.request?.body !== undefined) {
     before.push(async (c, next) => {

@@ -5,13 +5,16 @@
 import { z } from "@hono/zod-openapi";
 import type { UserId } from "../../schema/ids.ts";
 import type { Bearer, RevocationScope } from "../../schema/user-authority.ts";
-import { bearerToken, identify } from "../auth/bearer.ts";
+import { bearerToken } from "../auth/bearer.ts";
+import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
+import { revokedBefore } from "../era.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
+import { verifyAccessToken } from "../tokens/access-token.ts";
 import { verifyRefreshToken } from "../tokens/refresh-token.ts";
-import { noteDenial } from "../tokens/revocation-cache.ts";
+import { noteDenial } from "../user-cache.ts";
 
 const body = z.object({
   refresh_token: z.string().nullish(),
@@ -45,8 +48,18 @@ export function mountLogout(app: App): void {
     if (caller === null) return already();
 
     const { client, requestId } = c.var.facts;
-    const ending = scopeOf(scope ?? serviceOf(c).config.logoutScope, caller.by);
-    const command = { by: caller.by, scope: ending, reason: "logout" as const, client, requestId };
+    const { by } = caller;
+    const ending = scopeOf(scope ?? serviceOf(c).config.logoutScope, by);
+    const { revokedBefore } = by;
+    const command = {
+      by,
+      scope: ending,
+      reason: "logout" as const,
+      note: null,
+      client,
+      requestId,
+      revokedBefore,
+    };
     const answer = await reach("user_authority", () => userAuthority(c.env, caller.userId).revoke(command));
     if (answer.kind === "denied") return already();
     noteDenial(caller.userId, answer.denial);
@@ -56,16 +69,20 @@ export function mountLogout(app: App): void {
 
 type Caller = { userId: UserId; by: Bearer };
 
-/** Any authentic token of a session will do, also a refresh token that was replaced: it can only log out. */
+/**
+ * Any authentic token will do, also a refresh token that was replaced: it can only log out, and
+ * the user's object knows whether its session is live.
+ */
 async function callerOf(c: AppContext, refreshToken: string | null): Promise<Caller | null> {
-  const found = await identify(c, bearerToken(c.req.header("Authorization")));
-  if (found.kind === "bearer") {
-    const { user_id, sid, ep } = found.claims;
-    return { userId: user_id, by: { sid, ep } };
-  }
-  if (refreshToken === null) return null;
-  const claims = await verifyRefreshToken(serviceOf(c), refreshToken, c.var.facts.now);
-  return claims === null ? null : { userId: claims.user_id, by: { sid: claims.sid, ep: null } };
+  const service = serviceOf(c);
+  const { now } = c.var.facts;
+  const accessToken = bearerToken(c.req.header("Authorization"));
+  const access = accessToken === null ? null : await verifyAccessToken(service, accessToken, now);
+  if (access !== null) return { userId: access.user_id, by: await bearerFrom(access, c.env, c.executionCtx) };
+  const refresh = refreshToken === null ? null : await verifyRefreshToken(service, refreshToken, now);
+  if (refresh === null) return null;
+  const by = { sid: refresh.sid, ep: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
+  return { userId: refresh.user_id, by };
 }
 
 function scopeOf(scope: "global" | "local" | "others", by: Bearer): RevocationScope {

@@ -5,12 +5,13 @@ import { asSessionId } from "../../schema/ids.ts";
 import { toIso } from "../../schema/time.ts";
 import type { RevocationScope, SessionView } from "../../schema/user-authority.ts";
 import { bearerOf } from "../auth/bearer.ts";
+import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App, AppContext } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
-import { noteDenial } from "../tokens/revocation-cache.ts";
+import { noteDenial } from "../user-cache.ts";
 
 const PATH = "/api/accounts/sessions";
 const confirmed = { access: "bearer" as const, tier: "confirmed" as const, limits: [] };
@@ -73,10 +74,10 @@ const endOthers = defineRoute(
 
 export function mountSessions(app: App): void {
   serve(app, list, async (c) => {
-    const { user_id, sid, ep } = bearerOf(c);
-    const answer = await reach("user_authority", () =>
-      userAuthority(c.env, user_id).listSessions({ sid, ep }),
-    );
+    const { user_id, sid } = bearerOf(c);
+    const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
+    const command = { by, revokedBefore: by.revokedBefore };
+    const answer = await reach("user_authority", () => userAuthority(c.env, user_id).listSessions(command));
     if (answer.kind === "denied") throw new Refusal("access_token_revoked");
     return c.json({ sessions: answer.sessions.map((view) => shown(view, sid)) }, 200);
   });
@@ -90,9 +91,19 @@ export function mountSessions(app: App): void {
 }
 
 async function revoke(c: AppContext, scope: RevocationScope) {
-  const { user_id, sid, ep } = bearerOf(c);
+  const { user_id } = bearerOf(c);
   const { client, requestId } = c.var.facts;
-  const command = { by: { sid, ep }, scope, reason: "ended_by_owner" as const, client, requestId };
+  const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
+  const { revokedBefore } = by;
+  const command = {
+    by,
+    scope,
+    reason: "ended_by_owner" as const,
+    note: null,
+    client,
+    requestId,
+    revokedBefore,
+  };
   const answer = await reach("user_authority", () => userAuthority(c.env, user_id).revoke(command));
   if (answer.kind === "denied") {
     throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");

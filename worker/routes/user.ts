@@ -31,9 +31,9 @@ const userSchema = z
 const route = defineRoute(
   {
     access: "bearer",
-    tier: "local",
+    tier: "leased",
     limits: [],
-    cost: "1 D1 query, 1 signature checked, at most 1 KV read in 5 s per user and isolate",
+    cost: "1 D1 query, 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in a fifth of the user's limit",
   },
   {
     method: "get",

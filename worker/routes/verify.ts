@@ -1,7 +1,7 @@
 /** `POST /api/accounts/token/verify`: is this access token good, and what does it say? */
 import { z } from "@hono/zod-openapi";
 import { ROLES } from "../../schema/claims.ts";
-import { claimsOf, identify } from "../auth/bearer.ts";
+import { authenticate, local } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 
@@ -48,7 +48,7 @@ const route = defineRoute(
 
 export function mountVerify(app: App): void {
   serve(app, route, async (c) => {
-    const claims = claimsOf(await identify(c, c.req.valid("json").token));
+    const claims = await authenticate(c, c.req.valid("json").token, local);
     return c.json({ active: true as const, ...claims }, 200);
   });
 }

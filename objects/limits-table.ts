@@ -1,7 +1,8 @@
-/** The only SQL of `IpGuard`. */
+/** The table `limits` of both objects: one row a limit, and nothing else knows its SQL. */
+import type { LimitRule } from "../schema/limits.ts";
 import type { RequestLog } from "./rate-limit.ts";
 
-export class IpGuardState {
+export class LimitsTable {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
@@ -20,7 +21,8 @@ export class IpGuardState {
       .map(({ name, seconds, log }) => ({ name, seconds, log: asLog(log) }));
   }
 
-  putLog(name: string, seconds: number, log: RequestLog): void {
+  /** Costs one row written. */
+  put({ name, seconds }: LimitRule, log: RequestLog): void {
     this.#sql.exec(
       `INSERT INTO limits (name, seconds, log) VALUES (?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET seconds = excluded.seconds, log = excluded.log`,

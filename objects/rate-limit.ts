@@ -1,0 +1,114 @@
+/**
+ * A sliding log: at most `limit` requests in *any* `seconds` in a row, with no window edge to
+ * double a burst at. Pure.
+ *
+ * A log longer than `EXACT_MAX` is kept in slots of the period's 1/128, each dated by its latest
+ * request: it may then refuse for one slot too long, and never admits one too many.
+ *
+ * An edge that has much to admit takes a *reservation*: some of the budget at once, to be used
+ * within `RESERVATION_MS`. It is dated by its end, the latest that it can be used, and dated anew
+ * when the edge settles it by saying how much was used; whatever happens to the edge, no period
+ * ever holds more than the limit.
+ */
+import { assert } from "../schema/assert.ts";
+import type { Budget, ChargeAnswer, LimitRule, Reservation, Settlement } from "../schema/limits.ts";
+import { RESERVATION_MS } from "../schema/limits.ts";
+
+/** Moments and how many requests they stand for, oldest first. */
+export type RequestLog = { atMs: number; count: number }[];
+
+const EXACT_MAX = 128;
+
+/** Decides one request against all rules, `logs` in the rules' order: charged to each, or to none. */
+export function decideCharge(
+  logs: readonly RequestLog[],
+  rules: readonly LimitRule[],
+  nowMs: number,
+): { answer: ChargeAnswer; logs: RequestLog[] } {
+  const current = rules.map((rule, index) => withoutExpired(logs[index] ?? [], rule, nowMs));
+  const before = rules.map((rule, index) => budgetOf(rule, current[index] ?? [], nowMs));
+  const [refusing] = before
+    .filter(({ remaining }) => remaining === 0)
+    .sort((one, other) => other.resetSeconds - one.resetSeconds);
+  if (refusing !== undefined) {
+    const { name, resetSeconds } = refusing;
+    return {
+      logs: current,
+      answer: { kind: "refused", by: name, retryAfterSeconds: resetSeconds, budgets: before },
+    };
+  }
+  const charged = rules.map((rule, index) => withMore(current[index] ?? [], rule, nowMs, 1));
+  const budgets = rules.map((rule, index) => budgetOf(rule, charged[index] ?? [], nowMs));
+  assertWithin(rules, charged);
+  return { logs: charged, answer: { kind: "admitted", budgets } };
+}
+
+/**
+ * Decides a reservation of up to `want` requests, after settling earlier ones. Grants what is
+ * left, perhaps nothing. A settlement of what has passed already changes nothing.
+ */
+export function decideReservation(
+  log: RequestLog,
+  rule: LimitRule,
+  command: { want: number; settle: readonly Settlement[] },
+  nowMs: number,
+): { reservation: Reservation; log: RequestLog } {
+  let current = withoutExpired(log, rule, nowMs);
+  for (const settlement of command.settle) current = settled(current, rule, settlement, nowMs);
+  const granted = Math.min(Math.max(0, command.want), budgetOf(rule, current, nowMs).remaining);
+  let endsAtMs = nowMs + RESERVATION_MS;
+  while (current.some(({ atMs }) => atMs === endsAtMs)) endsAtMs += 1; // its name, so it must be its own
+  const reserved = granted === 0 ? current : inOrder([...current, { atMs: endsAtMs, count: granted }]);
+  assertWithin([rule], [reserved]);
+  return { log: reserved, reservation: { id: endsAtMs, granted, budget: budgetOf(rule, reserved, nowMs) } };
+}
+
+/** When the log's last request stops counting, in milliseconds; 0 for an empty one. */
+export function endsAtMs(log: RequestLog, seconds: number): number {
+  const last = log.at(-1);
+  return last === undefined ? 0 : last.atMs + seconds * 1000;
+}
+
+function withoutExpired(log: RequestLog, rule: LimitRule, nowMs: number): RequestLog {
+  return log.filter(({ atMs }) => atMs + rule.seconds * 1000 > nowMs);
+}
+
+/** The log with `count` more at `atMs`, in the slot of what has passed already if it has slots. */
+function withMore(log: RequestLog, rule: LimitRule, atMs: number, count: number): RequestLog {
+  const slotMs = rule.limit <= EXACT_MAX ? 1 : Math.ceil((rule.seconds * 1000) / EXACT_MAX);
+  const slot = Math.floor(atMs / slotMs);
+  // A reservation that has not ended is dated ahead, and must stay what it is to be settled.
+  const shared = log.findIndex((one) => one.atMs <= atMs && Math.floor(one.atMs / slotMs) === slot);
+  const found = log[shared];
+  return inOrder(
+    found === undefined ? [...log, { atMs, count }] : log.with(shared, { atMs, count: found.count + count }),
+  );
+}
+
+function settled(log: RequestLog, rule: LimitRule, { id, used }: Settlement, nowMs: number): RequestLog {
+  const index = log.findIndex(({ atMs }) => atMs === id);
+  const found = log[index];
+  if (found === undefined) return log;
+  const count = Math.min(found.count, Math.max(0, used));
+  const others = log.toSpliced(index, 1);
+  return count === 0 ? others : withMore(others, rule, Math.min(found.atMs, nowMs), count);
+}
+
+function budgetOf(rule: LimitRule, log: RequestLog, nowMs: number): Budget {
+  const remaining = Math.max(0, rule.limit - usedOf(log));
+  const firstFreeMs = (log[0]?.atMs ?? nowMs) + rule.seconds * 1000;
+  return { ...rule, remaining, resetSeconds: Math.ceil((firstFreeMs - nowMs) / 1000) };
+}
+
+function usedOf(log: RequestLog): number {
+  return log.reduce((sum, { count }) => sum + count, 0);
+}
+
+function inOrder(log: RequestLog): RequestLog {
+  return log.sort((one, other) => one.atMs - other.atMs);
+}
+
+function assertWithin(rules: readonly LimitRule[], logs: readonly RequestLog[]): void {
+  const isWithin = rules.every((rule, index) => usedOf(logs[index] ?? []) <= rule.limit);
+  assert(isWithin, "no limit admits more than its number");
+}

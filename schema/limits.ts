@@ -1,0 +1,27 @@
+/** Limits: at most so many requests in so many seconds, and what is told of them. */
+
+/** Every limit by name: all but `user` count per client address. */
+export const LIMIT_CLASSES = ["ip", "auth", "refresh", "register", "user"] as const;
+export type LimitClass = (typeof LIMIT_CLASSES)[number];
+/** The limits that one request may count to beside `ip`; charged exactly, never from a reservation. */
+export type StrictLimit = Exclude<LimitClass, "ip" | "user">;
+
+/** At most `limit` requests in any `seconds` in a row. */
+export type Rate = { limit: number; seconds: number };
+export type LimitRule = Rate & { name: LimitClass };
+
+/** What is left of one limit. `resetSeconds`: until the oldest counted request counts no more. */
+export type Budget = LimitRule & { remaining: number; resetSeconds: number };
+
+export type ChargeAnswer =
+  | { kind: "admitted"; budgets: Budget[] }
+  | { kind: "refused"; by: LimitClass; retryAfterSeconds: number; budgets: Budget[] };
+
+/** How long a reservation may be used, and the longest that an edge goes without asking. */
+export const RESERVATION_MS = 5000;
+
+/** Some of a budget, for one isolate of the edge to use. `granted` may be 0. */
+export type Reservation = { id: number; granted: number; budget: Budget };
+
+/** How much of a reservation was used, once it is used up or has ended. */
+export type Settlement = { id: number; used: number };

@@ -1,0 +1,48 @@
+/**
+ * Admin routes (the contract's `M`): an access token of a user who is an admin at this moment, or
+ * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
+ */
+import { createMiddleware } from "hono/factory";
+import { reach, userAuthority } from "../authorities.ts";
+import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
+import { Refusal } from "../http/problems.ts";
+import { equalBytes } from "../passwords/equal-bytes.ts";
+import { keyedHash } from "../tokens/refresh-key.ts";
+import { authenticate, bearerToken, confirmed } from "./bearer.ts";
+import { bearerFrom } from "./tiers.ts";
+
+/** Lets a request through that an admin or the operator makes. */
+export const requireAdmin = createMiddleware<AppEnv>(async (c, next) => {
+  const token = bearerToken(c.req.header("Authorization"));
+  if (token !== null && (await isOperatorToken(c, token))) {
+    c.set("actor", "operator");
+  } else {
+    const claims = await authenticate(c, token, confirmed);
+    c.set("bearer", claims);
+    const by = await bearerFrom(claims, c.env, c.executionCtx);
+    // The role at this moment, not the one that the token was made with.
+    const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
+    if (answer.kind === "denied") throw new Refusal("access_token_revoked");
+    if (answer.user.role !== "admin") throw new Refusal("permission_denied");
+    c.set("actor", `user:${claims.user_id}`);
+  }
+  await next();
+});
+
+/** Who acts on an admin route, for the audit trail: `operator` or `user:<id>`. */
+export function actorOf(c: AppContext): string {
+  const { actor } = c.var;
+  if (actor === null) throw new Error("the route does not require an admin");
+  return actor;
+}
+
+/** Compared by keyed hashes, so that neither content nor length shows in time. No token set: never. */
+async function isOperatorToken(c: AppContext, token: string): Promise<boolean> {
+  const { config } = serviceOf(c);
+  if (config.adminToken === null) return false;
+  const [typed, right] = await Promise.all([
+    keyedHash(config, "operator", token),
+    keyedHash(config, "operator", config.adminToken),
+  ]);
+  return equalBytes(typed, right);
+}

@@ -1,0 +1,109 @@
+/**
+ * How soon a revocation is felt (contract §8), as three ways to ask whether an authentic access
+ * token is still good. Each can only deny; none makes a token good that its claims do not.
+ */
+import type { AccessClaims } from "../../schema/claims.ts";
+import type { Config } from "../../schema/config.ts";
+import { type Budget, type LimitRule, RESERVATION_MS } from "../../schema/limits.ts";
+import { denialSchema, isDenied, mergeDenials, revocationKey } from "../../schema/revocation.ts";
+import type { Bearer, LeaseAnswer } from "../../schema/user-authority.ts";
+import { reach, userAuthority } from "../authorities.ts";
+import { readClockMs } from "../context.ts";
+import { revokedBefore, revokedBeforeByKv } from "../era.ts";
+import { Outage } from "../http/problems.ts";
+import { knownUser, noteDenial } from "../user-cache.ts";
+
+export type TierVerdict =
+  /** `budget`: of the user's own limit, where the object was asked. `isBlind`: KV could not be read. */
+  | { kind: "good"; budget: Budget | null; isBlind: boolean }
+  | { kind: "revoked" }
+  | { kind: "limited"; budget: Budget };
+
+/** The least that KV allows. */
+const KV_CACHE_TTL_SECONDS = 30;
+const KV_FRESH_MS = 5000;
+
+const good = (budget: Budget | null, isBlind = false): TierVerdict => ({ kind: "good", budget, isBlind });
+const REVOKED: TierVerdict = { kind: "revoked" };
+
+type Waiter = Pick<ExecutionContext, "waitUntil">;
+
+/** The token's session, as its user's object wants to hear of it. */
+export async function bearerFrom(claims: AccessClaims, env: Env, ctx: Waiter): Promise<Bearer> {
+  return { sid: claims.sid, ep: claims.ep, revokedBefore: await revokedBefore(env, ctx) };
+}
+
+/**
+ * `leased`: what the user's object said at most five seconds ago, and at once what this isolate
+ * was told since. One call in five seconds, or in a fifth of the user's limit, pays for all.
+ */
+export function checkLeased(
+  env: Env,
+  ctx: Waiter,
+  config: Config,
+  claims: AccessClaims,
+): Promise<TierVerdict> {
+  return ask(env, ctx, config, claims, true);
+}
+
+/** `confirmed`: the user's object is asked about this very request. */
+export function checkConfirmed(
+  env: Env,
+  ctx: Waiter,
+  config: Config,
+  claims: AccessClaims,
+): Promise<TierVerdict> {
+  return ask(env, ctx, config, claims, false);
+}
+
+async function ask(
+  env: Env,
+  ctx: Waiter,
+  config: Config,
+  claims: AccessClaims,
+  mayLease: boolean,
+): Promise<TierVerdict> {
+  const by = await bearerFrom(claims, env, ctx);
+  const known = knownUser(claims.user_id);
+  if (claims.iat < by.revokedBefore || isDenied(known.denial, claims)) return REVOKED;
+  const nowMs = readClockMs();
+  const isSpent = known.pool.take(nowMs);
+  if (mayLease && isSpent && nowMs < known.leasedUntilMs) return good(known.pool.budget(nowMs));
+
+  const rule: LimitRule = { name: "user", ...config.rates.user };
+  const answers: LeaseAnswer[] = [];
+  await known.pool.refill(rule, nowMs, isSpent, async (wish) => {
+    const command = { by, rule, ...wish };
+    const answer = await reach("user_authority", () => userAuthority(env, claims.user_id).lease(command));
+    answers.push(answer);
+    return answer.kind === "leased" ? answer.reservation : null;
+  });
+  const [answer] = answers;
+  if (answer?.kind !== "leased") return REVOKED;
+  noteDenial(claims.user_id, answer.denial);
+  known.leasedUntilMs = Math.max(known.leasedUntilMs, nowMs + RESERVATION_MS);
+  if (isDenied(known.denial, claims)) return REVOKED;
+  // Another request of this isolate may have been granted more than it used itself.
+  const isAdmitted = isSpent || known.pool.take(readClockMs());
+  return isAdmitted ? good(known.pool.budget(nowMs)) : { kind: "limited", budget: answer.reservation.budget };
+}
+
+/** `local`: the signature and KV's cache, within KV's bound; no object is asked. */
+export async function checkLocal(env: Env, config: Config, claims: AccessClaims): Promise<TierVerdict> {
+  const known = knownUser(claims.user_id);
+  const nowMs = readClockMs();
+  try {
+    if (claims.iat < (await revokedBeforeByKv(env))) return REVOKED;
+    if (nowMs - known.kvReadAtMs >= KV_FRESH_MS) {
+      const key = revocationKey(claims.user_id);
+      const value = await env.REVOCATIONS.get(key, { type: "json", cacheTtl: KV_CACHE_TTL_SECONDS });
+      known.denial = mergeDenials(known.denial, value === null ? null : denialSchema.parse(value));
+      known.kvReadAtMs = nowMs;
+    }
+  } catch (error) {
+    if (isDenied(known.denial, claims)) return REVOKED;
+    if (config.revocationMode === "strict") throw new Outage("revocations", error);
+    return good(null, true);
+  }
+  return isDenied(known.denial, claims) ? REVOKED : good(null);
+}

@@ -1,0 +1,90 @@
+/**
+ * What an isolate may admit without asking: reservations of one limit, each good for
+ * `RESERVATION_MS` from when it was asked for. Spending them costs no object call, and the object
+ * has counted them already, so that all isolates together never admit more than the limit.
+ */
+import {
+  type Budget,
+  type LimitRule,
+  RESERVATION_MS,
+  type Reservation,
+  type Settlement,
+} from "../schema/limits.ts";
+
+type Grant = { id: number; left: number; used: number; endsAtMs: number };
+type Ask = { want: number; settle: Settlement[] };
+
+/** A busy client's share of the budget in one reservation: a fifth, so that a burst costs five calls. */
+const SHARES = 5;
+
+export class Pool {
+  #grants: Grant[] = [];
+  #askedAtMs = Number.NEGATIVE_INFINITY;
+  #isShareAsked = false;
+  #budget: Budget | null = null;
+
+  /** Spends one request if a reservation has one left. */
+  take(nowMs: number): boolean {
+    const grant = this.#grants.find(({ left, endsAtMs }) => left > 0 && nowMs < endsAtMs);
+    if (grant === undefined) return false;
+    grant.left -= 1;
+    grant.used += 1;
+    return true;
+  }
+
+  /** Undoes a `take` whose request was refused for another reason. */
+  putBack(): void {
+    const grant = this.#grants.find(({ used }) => used > 0);
+    if (grant === undefined) return;
+    grant.left += 1;
+    grant.used -= 1;
+  }
+
+  /**
+   * Asks for more, and settles what is over. One request at first, so that a client that asks
+   * seldom has exactly what it uses counted; a share once it is seen to come again, but one share
+   * at a time, so that a burst does not reserve what it will not use; none if `isPaid`.
+   */
+  async refill(
+    rule: LimitRule,
+    nowMs: number,
+    isPaid: boolean,
+    ask: (command: Ask) => Promise<Reservation | null>,
+  ): Promise<void> {
+    const isBusy = nowMs - this.#askedAtMs < RESERVATION_MS;
+    const isShare = isBusy && !isPaid && !this.#isShareAsked;
+    const want = isPaid ? 0 : isShare ? Math.max(1, Math.floor(rule.limit / SHARES)) : 1;
+    this.#askedAtMs = nowMs;
+    if (isShare) this.#isShareAsked = true;
+    try {
+      const reservation = await ask({ want, settle: this.#settleable(nowMs) });
+      if (reservation === null) return;
+      const { id, granted, budget } = reservation;
+      this.#budget = budget;
+      if (granted > 0) this.#grants.push({ id, left: granted, used: 0, endsAtMs: nowMs + RESERVATION_MS });
+    } finally {
+      if (isShare) this.#isShareAsked = false;
+    }
+  }
+
+  /** What is left of the limit as far as this isolate knows, its own reservations included. */
+  budget(nowMs: number): Budget | null {
+    if (this.#budget === null) return null;
+    const own = this.#grants.reduce((sum, { left, endsAtMs }) => sum + (nowMs < endsAtMs ? left : 0), 0);
+    const ageSeconds = Math.max(0, Math.floor((nowMs - this.#askedAtMs) / 1000));
+    const { limit, remaining, resetSeconds } = this.#budget;
+    return {
+      ...this.#budget,
+      remaining: Math.min(limit, remaining + own),
+      resetSeconds: Math.max(0, resetSeconds - ageSeconds),
+    };
+  }
+
+  /** Takes out the reservations that are used up or have ended. */
+  #settleable(nowMs: number): Settlement[] {
+    const isOver = ({ left, endsAtMs }: Grant) => left === 0 || nowMs >= endsAtMs;
+    const over = this.#grants.filter(isOver);
+    this.#grants = this.#grants.filter((grant) => !isOver(grant));
+    return over.map(({ id, used }) => ({ id, used }));
+  }
+}

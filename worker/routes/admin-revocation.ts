@@ -1,0 +1,97 @@
+/** An admin ends every session of a user, or of everyone (ASVS 7.4.5). Both may be asked twice. */
+import { z } from "@hono/zod-openapi";
+import { ERA_LEASE_MS } from "../../schema/global-epoch.ts";
+import { asUserId } from "../../schema/ids.ts";
+import { toIso } from "../../schema/time.ts";
+import { actorOf } from "../auth/admin.ts";
+import { globalEpoch, reach, userAuthority } from "../authorities.ts";
+import type { App } from "../context.ts";
+import { noteRevokedBefore, revokedBefore } from "../era.ts";
+import { Refusal } from "../http/problems.ts";
+import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { receiptOf, receiptSchema } from "../receipt.ts";
+import { noteDenial } from "../user-cache.ts";
+import { findWithProfile } from "../users.ts";
+
+const REASON_LENGTH_MAX = 200;
+/** Clocks of two machines do not run at quite the same speed. */
+const LEASE_MARGIN_MS = 250;
+
+const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [] };
+const security = [{ bearer: [] }];
+
+const revokeUser = defineRoute(
+  { ...rules, cost: "1 D1 query, 1 UserAuthority call (3 rows written and 1 alarm, however many sessions)" },
+  {
+    method: "post",
+    path: "/api/admin/users/{id}/revoke-sessions",
+    summary: "End every session of a user",
+    security,
+    request: {
+      params: z.object({ id: z.string() }),
+      ...jsonBody(z.object({ reason: z.string().max(REASON_LENGTH_MAX).nullish() })),
+    },
+    responses: {
+      200: jsonAnswer("What ended", receiptSchema),
+      ...problemAnswers(400, 401, 403, 404, 429, 503),
+    },
+  },
+);
+
+const revokeAll = defineRoute(
+  {
+    ...rules,
+    cost: "1 GlobalEpoch call (3 rows written, 1 alarm); answered after 5 s, when every lease has run out",
+  },
+  {
+    method: "post",
+    path: "/api/admin/revoke-all",
+    summary: "End every session of everyone",
+    security,
+    request: jsonBody(
+      z.object({ reason: z.string().min(1).max(REASON_LENGTH_MAX), confirm: z.literal("revoke-all") }),
+    ),
+    responses: {
+      200: jsonAnswer(
+        "Every token made before this moment is dead",
+        z.object({ revoked_before: z.iso.datetime() }),
+      ),
+      ...problemAnswers(400, 401, 403, 429, 503),
+    },
+  },
+);
+
+export function mountAdminRevocation(app: App): void {
+  serve(app, revokeUser, async (c) => {
+    const id = asUserId(Number(c.req.valid("param").id));
+    if (id === null || (await findWithProfile(c.env.DB, id)) === null) throw new Refusal("not_found");
+    const { client, requestId } = c.var.facts;
+    const command = {
+      by: null,
+      scope: { kind: "all" as const },
+      reason: "ended_by_admin" as const,
+      note: `${actorOf(c)}: ${c.req.valid("json").reason ?? ""}`,
+      client,
+      requestId,
+      revokedBefore: await revokedBefore(c.env, c.executionCtx),
+    };
+    const answer = await reach("user_authority", () => userAuthority(c.env, id).revoke(command));
+    if (answer.kind === "denied") {
+      // Never signed in, or long ago: there is nothing to end.
+      return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.var.facts.now }), 200);
+    }
+    noteDenial(id, answer.denial);
+    return c.json(receiptOf(answer), 200);
+  });
+
+  serve(app, revokeAll, async (c) => {
+    const { client, requestId } = c.var.facts;
+    const command = { reason: c.req.valid("json").reason, actor: actorOf(c), client, requestId };
+    const before = await reach("global_epoch", () => globalEpoch(c.env).revokeEveryone(command));
+    noteRevokedBefore(before);
+    // Every edge that asked before this was decided stops believing what it heard by then, so that
+    // whatever is answered after this answer knows of it: there is no third case.
+    await scheduler.wait(ERA_LEASE_MS + LEASE_MARGIN_MS);
+    return c.json({ revoked_before: toIso(before) }, 200);
+  });
+}

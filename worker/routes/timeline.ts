@@ -1,0 +1,106 @@
+/**
+ * `GET /api/accounts/sessions/{id}/timeline`: when a session began, each refresh, and why it
+ * ended. One's own sessions; an admin names the user of any other.
+ */
+import { z } from "@hono/zod-openapi";
+import { asSessionId, asUserId } from "../../schema/ids.ts";
+import { toIso } from "../../schema/time.ts";
+import type { TimelineEvent } from "../../schema/user-authority.ts";
+import { bearerOf } from "../auth/bearer.ts";
+import { bearerFrom } from "../auth/tiers.ts";
+import { reach, userAuthority } from "../authorities.ts";
+import type { App } from "../context.ts";
+import { Refusal } from "../http/problems.ts";
+import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+
+const eventSchema = z
+  .object({
+    at: z.iso.datetime(),
+    type: z.enum(["began", "refreshed", "ended"]),
+    /** Why it ended: a stable code. */
+    reason: z.string().nullable(),
+    client_changed: z.boolean().optional(),
+    amr: z.array(z.string()).optional(),
+    verdict: z
+      .object({
+        generation_gap: z.int(),
+        age_seconds: z.int(),
+        address_changed: z.boolean(),
+        user_agent_changed: z.boolean(),
+        in_flight: z.int(),
+      })
+      .optional(),
+  })
+  .openapi("TimelineEvent");
+
+const route = defineRoute(
+  {
+    access: "bearer",
+    tier: "confirmed",
+    limits: [],
+    cost: "1 UserAuthority call (no row written), 1 signature checked; 1 call more for an admin",
+  },
+  {
+    method: "get",
+    path: "/api/accounts/sessions/{id}/timeline",
+    summary: "What happened to a session",
+    security: [{ bearer: [] }],
+    request: {
+      params: z.object({ id: z.string() }),
+      query: z.object({ user_id: z.coerce.number().int().positive().optional() }),
+    },
+    responses: {
+      200: jsonAnswer("Its events, oldest first", z.object({ events: z.array(eventSchema) })),
+      ...problemAnswers(400, 401, 403, 404, 429, 503),
+    },
+  },
+);
+
+export function mountTimeline(app: App): void {
+  serve(app, route, async (c) => {
+    const claims = bearerOf(c);
+    const by = await bearerFrom(claims, c.env, c.executionCtx);
+    const { revokedBefore } = by;
+    const sid = asSessionId(c.req.valid("param").id);
+    const userId = asUserId(c.req.valid("query").user_id ?? claims.user_id);
+    if (sid === null || userId === null) throw new Refusal("not_found");
+    const isOwn = userId === claims.user_id;
+    if (!isOwn) {
+      const asker = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
+      if (asker.kind === "denied") throw new Refusal("access_token_revoked");
+      if (asker.user.role !== "admin") throw new Refusal("permission_denied");
+    }
+    const command = { by: isOwn ? by : null, sid, revokedBefore };
+    const answer = await reach("user_authority", () => userAuthority(c.env, userId).timeline(command));
+    if (answer.kind === "denied") {
+      throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
+    }
+    return c.json({ events: answer.events.map(shown) }, 200);
+  });
+}
+
+function shown(event: TimelineEvent): z.infer<typeof eventSchema> {
+  const at = toIso(event.at);
+  switch (event.type) {
+    case "began":
+      return { at, type: event.type, reason: null, amr: event.amr };
+    case "refreshed":
+      return { at, type: event.type, reason: null, client_changed: event.clientChanged };
+    case "ended": {
+      const { reason, verdict } = event;
+      if (verdict === null) return { at, type: event.type, reason };
+      return {
+        at,
+        type: event.type,
+        reason,
+        verdict: {
+          generation_gap: verdict.generationGap,
+          age_seconds: verdict.ageSeconds,
+          address_changed: verdict.addressChanged,
+          user_agent_changed: verdict.userAgentChanged,
+          in_flight: verdict.inFlight,
+        },
+      };
+    }
+  }
+}
