@@ -13,3 +13,8 @@ export function toNumericDate(atMs: number): NumericDate {
 export function toIso(at: NumericDate): string {
   return new Date(at * 1000).toISOString();
 }
+
+/** True for `forMs` milliseconds from `atMs` on, and not before: a clock that was set back keeps nothing fresh. */
+export function isFresh(atMs: number, nowMs: number, forMs: number): boolean {
+  return nowMs >= atMs && nowMs - atMs < forMs;
+}

@@ -11,7 +11,7 @@ import { z } from "zod";
 import { ERA_LEASE_MS } from "../schema/global-epoch.ts";
 import { log } from "../schema/log.ts";
 import { GLOBAL_REVOCATION_KEY } from "../schema/revocation.ts";
-import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
+import { isFresh, type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import { globalEpoch } from "./authorities.ts";
 import { readClockMs } from "./context.ts";
 
@@ -29,9 +29,9 @@ export async function revokedBefore(
   env: Env,
   ctx: Pick<ExecutionContext, "waitUntil">,
 ): Promise<NumericDate> {
-  const ageMs = known === null ? Number.POSITIVE_INFINITY : readClockMs() - known.askedAtMs;
-  if (known !== null && ageMs < RENEW_AFTER_MS) return known.before;
-  if (known !== null && ageMs < ERA_LEASE_MS) {
+  const nowMs = readClockMs();
+  if (known !== null && isFresh(known.askedAtMs, nowMs, RENEW_AFTER_MS)) return known.before;
+  if (known !== null && isFresh(known.askedAtMs, nowMs, ERA_LEASE_MS)) {
     ctx.waitUntil(renew(env));
     return known.before;
   }
@@ -41,7 +41,7 @@ export async function revokedBefore(
 /** The same as KV knows it, read at most once in five seconds, for callers who must not wait for an object. */
 export async function revokedBeforeByKv(env: Env): Promise<NumericDate> {
   const nowMs = readClockMs();
-  if (nowMs - knownByKv.readAtMs >= KV_FRESH_MS) {
+  if (!isFresh(knownByKv.readAtMs, nowMs, KV_FRESH_MS)) {
     const value = await env.REVOCATIONS.get(GLOBAL_REVOCATION_KEY, {
       type: "json",
       cacheTtl: KV_CACHE_TTL_SECONDS,

@@ -10,8 +10,9 @@ import {
   type Reservation,
   type Settlement,
 } from "../schema/limits.ts";
+import { isFresh } from "../schema/time.ts";
 
-type Grant = { id: number; left: number; used: number; endsAtMs: number };
+type Grant = { id: number; left: number; used: number; askedAtMs: number };
 type Ask = { want: number; settle: Settlement[] };
 
 /** A busy client's share of the budget in one reservation: a fifth, so that a burst costs five calls. */
@@ -25,7 +26,7 @@ export class Pool {
 
   /** Spends one request if a reservation has one left. */
   take(nowMs: number): boolean {
-    const grant = this.#grants.find(({ left, endsAtMs }) => left > 0 && nowMs < endsAtMs);
+    const grant = this.#grants.find((one) => one.left > 0 && isGood(one, nowMs));
     if (grant === undefined) return false;
     grant.left -= 1;
     grant.used += 1;
@@ -51,7 +52,7 @@ export class Pool {
     isPaid: boolean,
     ask: (command: Ask) => Promise<Reservation | null>,
   ): Promise<void> {
-    const isBusy = nowMs - this.#askedAtMs < RESERVATION_MS;
+    const isBusy = isFresh(this.#askedAtMs, nowMs, RESERVATION_MS);
     const isShare = isBusy && !isPaid && !this.#isShareAsked;
     const want = isPaid ? 0 : isShare ? Math.max(1, Math.floor(rule.limit / SHARES)) : 1;
     this.#askedAtMs = nowMs;
@@ -61,7 +62,7 @@ export class Pool {
       if (reservation === null) return;
       const { id, granted, budget } = reservation;
       this.#budget = budget;
-      if (granted > 0) this.#grants.push({ id, left: granted, used: 0, endsAtMs: nowMs + RESERVATION_MS });
+      if (granted > 0) this.#grants.push({ id, left: granted, used: 0, askedAtMs: nowMs });
     } finally {
       if (isShare) this.#isShareAsked = false;
     }
@@ -70,7 +71,7 @@ export class Pool {
   /** What is left of the limit as far as this isolate knows, its own reservations included. */
   budget(nowMs: number): Budget | null {
     if (this.#budget === null) return null;
-    const own = this.#grants.reduce((sum, { left, endsAtMs }) => sum + (nowMs < endsAtMs ? left : 0), 0);
+    const own = this.#grants.reduce((sum, grant) => sum + (isGood(grant, nowMs) ? grant.left : 0), 0);
     const ageSeconds = Math.max(0, Math.floor((nowMs - this.#askedAtMs) / 1000));
     const { limit, remaining, resetSeconds } = this.#budget;
     return {
@@ -82,9 +83,13 @@ export class Pool {
 
   /** Takes out the reservations that are used up or have ended. */
   #settleable(nowMs: number): Settlement[] {
-    const isOver = ({ left, endsAtMs }: Grant) => left === 0 || nowMs >= endsAtMs;
+    const isOver = (grant: Grant) => grant.left === 0 || !isGood(grant, nowMs);
     const over = this.#grants.filter(isOver);
     this.#grants = this.#grants.filter((grant) => !isOver(grant));
     return over.map(({ id, used }) => ({ id, used }));
   }
+}
+
+function isGood(grant: Grant, nowMs: number): boolean {
+  return isFresh(grant.askedAtMs, nowMs, RESERVATION_MS);
 }

@@ -12,8 +12,8 @@ const USERS_MAX = 10_000;
 
 export type KnownUser = {
   denial: Denial | null;
-  /** Until when the user's object has said that this denial is all there is. */
-  leasedUntilMs: number;
+  /** When the user's object was last asked whether this denial is all there is. */
+  leasedAtMs: number;
   /** When KV was last read. */
   kvReadAtMs: number;
   pool: Pool;
@@ -23,7 +23,12 @@ const users = new BoundedMap<UserId, KnownUser>(USERS_MAX);
 
 /** The user's entry, made if there is none. */
 export function knownUser(id: UserId): KnownUser {
-  return users.touch(id, () => ({ denial: null, leasedUntilMs: 0, kvReadAtMs: 0, pool: new Pool() }));
+  return users.touch(id, () => ({
+    denial: null,
+    leasedAtMs: Number.NEGATIVE_INFINITY,
+    kvReadAtMs: Number.NEGATIVE_INFINITY,
+    pool: new Pool(),
+  }));
 }
 
 /** Remembers a denial that the user's object has just answered: at once, in this isolate. */

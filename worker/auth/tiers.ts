@@ -6,6 +6,7 @@ import type { AccessClaims } from "../../schema/claims.ts";
 import type { Config } from "../../schema/config.ts";
 import { type Budget, type LimitRule, RESERVATION_MS } from "../../schema/limits.ts";
 import { denialSchema, isDenied, mergeDenials, revocationKey } from "../../schema/revocation.ts";
+import { isFresh } from "../../schema/time.ts";
 import type { Bearer, LeaseAnswer } from "../../schema/user-authority.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { readClockMs } from "../context.ts";
@@ -68,7 +69,8 @@ async function ask(
   if (claims.iat < by.revokedBefore || isDenied(known.denial, claims)) return REVOKED;
   const nowMs = readClockMs();
   const isSpent = known.pool.take(nowMs);
-  if (mayLease && isSpent && nowMs < known.leasedUntilMs) return good(known.pool.budget(nowMs));
+  if (mayLease && isSpent && isFresh(known.leasedAtMs, nowMs, RESERVATION_MS))
+    return good(known.pool.budget(nowMs));
 
   const rule: LimitRule = { name: "user", ...config.rates.user };
   const answers: LeaseAnswer[] = [];
@@ -81,7 +83,7 @@ async function ask(
   const [answer] = answers;
   if (answer?.kind !== "leased") return REVOKED;
   noteDenial(claims.user_id, answer.denial);
-  known.leasedUntilMs = Math.max(known.leasedUntilMs, nowMs + RESERVATION_MS);
+  known.leasedAtMs = nowMs;
   if (isDenied(known.denial, claims)) return REVOKED;
   // Another request of this isolate may have been granted more than it used itself.
   const isAdmitted = isSpent || known.pool.take(readClockMs());
@@ -94,7 +96,7 @@ export async function checkLocal(env: Env, config: Config, claims: AccessClaims)
   const nowMs = readClockMs();
   try {
     if (claims.iat < (await revokedBeforeByKv(env))) return REVOKED;
-    if (nowMs - known.kvReadAtMs >= KV_FRESH_MS) {
+    if (!isFresh(known.kvReadAtMs, nowMs, KV_FRESH_MS)) {
       const key = revocationKey(claims.user_id);
       const value = await env.REVOCATIONS.get(key, { type: "json", cacheTtl: KV_CACHE_TTL_SECONDS });
       known.denial = mergeDenials(known.denial, value === null ? null : denialSchema.parse(value));

@@ -4,7 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import type { Config, ConfigReading } from "../../schema/config.ts";
-import { toIso } from "../../schema/time.ts";
+import { isFresh, toIso } from "../../schema/time.ts";
 import { ipGuard } from "../authorities.ts";
 import { type App, type AppContext, readClockMs } from "../context.ts";
 import { defineRoute, jsonAnswer, serve } from "../http/route.ts";
@@ -49,7 +49,8 @@ let kept: { atMs: number; health: Health } | null = null;
 export function mountHealth(app: App): void {
   serve(app, route, async (c) => {
     const { nowMs } = c.var.facts;
-    if (kept === null || nowMs - kept.atMs >= KEPT_MS) kept = { atMs: nowMs, health: await examine(c) };
+    if (kept === null || !isFresh(kept.atMs, nowMs, KEPT_MS))
+      kept = { atMs: nowMs, health: await examine(c) };
     return c.json(kept.health, kept.health.status === "healthy" ? 200 : 503);
   });
 }
