@@ -6,7 +6,7 @@
  * It holds no secret, makes no id and hashes nothing; ids come in with the command.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { AuditEvent, EventType } from "../schema/audit-events.ts";
+import type { AuditEvent } from "../schema/audit-events.ts";
 import { readConfig } from "../schema/config.ts";
 import { log } from "../schema/log.ts";
 import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
@@ -18,6 +18,7 @@ import { DELIVERY_DELAY_MS, Outbox, RETRY_DELAY_MS } from "./outbox.ts";
 import { decideReservation } from "./rate-limit.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { applyTables, hasTables } from "./tables.ts";
+import { repeatedElsewhere, sessionEnded, sessionsRevoked } from "./user-authority/events.ts";
 import { decideExpiry } from "./user-authority/expiry.ts";
 import {
   type Account,
@@ -36,15 +37,6 @@ import { WakeUp } from "./wake-up.ts";
 
 const REVOKED = { kind: "denied", reason: "revoked" } as const;
 const UNKNOWN = { kind: "denied", reason: "unknown" } as const;
-
-const EVENT_OF: Record<contract.EndReason, EventType> = {
-  logout: "session_revoked",
-  ended_by_owner: "session_revoked",
-  ended_by_admin: "session_revoked",
-  evicted: "session_evicted",
-  reuse: "token_reuse_detected",
-  user_inactive: "session_revoked",
-};
 
 export class UserAuthority extends DurableObject<Env> implements contract.UserAuthorityContract {
   readonly #state: UserAuthorityState;
@@ -92,17 +84,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
           this.#state.rotateFamily(decision.family);
           return { kind: "rotated", grant: grantOf(decision.family, account, now) };
         case "repeat":
-          if (decision.elsewhere) {
-            const id = `${family.sid}.refresh_repeated_elsewhere.${family.generation}`;
-            this.#tell(
-              "refresh_repeated_elsewhere",
-              id,
-              account,
-              { sid: family.sid, reason: null },
-              command,
-              nowMs,
-            );
-          }
+          if (decision.elsewhere) this.#tell(repeatedElsewhere(family, account, command, now), nowMs);
           return { kind: "repeated", grant: grantOf(family, account, now) };
         case "end": {
           const denial = this.#end([family], account, decision, command, nowMs);
@@ -131,9 +113,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
         const moved = moveEpoch(account, reason, now);
         this.#state.moveEpoch(moved, now);
         this.#outbox.appendDenial();
-        const id = `${account.user.id}.sessions_revoked.${moved.epoch}`;
-        const about = { sid: by?.sid ?? null, reason, note: command.note };
-        this.#tell("sessions_revoked", id, account, about, command, nowMs);
+        const asked = { by: by?.sid ?? null, reason, note: command.note };
+        this.#tell(sessionsRevoked(moved, asked, command, now), nowMs);
         return answer(count, moved);
       }
       const live = this.#state.liveFamilies(account, now);
@@ -249,46 +230,21 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   #end(
     families: readonly Family[],
     account: Account,
-    { reason, verdict }: { reason: contract.EndReason; verdict: contract.ReuseVerdict | null },
+    end: { reason: contract.EndReason; verdict: contract.ReuseVerdict | null },
     origin: contract.Origin,
     nowMs: number,
   ): Denial | null {
     if (families.length === 0) return null;
     const now = toNumericDate(nowMs);
-    for (const { sid } of families) {
-      this.#state.endFamily(sid, reason, verdict, now);
-      const type = EVENT_OF[reason];
-      this.#tell(type, `${sid}.${type}`, account, { sid, reason, ...verdict }, origin, nowMs);
+    for (const family of families) {
+      this.#state.endFamily(family.sid, end.reason, end.verdict, now);
+      this.#tell(sessionEnded(family, end, account, origin, now), nowMs);
     }
     this.#outbox.appendDenial();
     return this.#denial(account, now);
   }
 
-  #tell(
-    type: EventType,
-    id: string,
-    account: Account,
-    about: {
-      sid: string | null;
-      reason: string | null;
-      note?: string | null;
-    } & Partial<contract.ReuseVerdict>,
-    { client, requestId }: contract.Origin,
-    nowMs: number,
-  ): void {
-    const { sid, reason, ...details } = about;
-    const at = toNumericDate(nowMs);
-    const event: AuditEvent = {
-      id,
-      at,
-      type,
-      userId: account.user.id,
-      sid,
-      reason,
-      requestId,
-      client,
-      details,
-    };
+  #tell(event: AuditEvent, nowMs: number): void {
     this.#outbox.appendEvent(event);
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }

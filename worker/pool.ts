@@ -45,13 +45,16 @@ export class Pool {
    * Asks for more, and settles what is over. One request at first, so that a client that asks
    * seldom has exactly what it uses counted; a share once it is seen to come again, but one share
    * at a time, so that a burst does not reserve what it will not use; none if `isPaid`.
+   *
+   * True if the request at hand is admitted: by what was granted, however late the answer came, or
+   * by what another request of this isolate was granted and did not use.
    */
   async refill(
     rule: LimitRule,
     nowMs: number,
     isPaid: boolean,
     ask: (command: Ask) => Promise<Reservation | null>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const isBusy = isFresh(this.#askedAtMs, nowMs, RESERVATION_MS);
     const isShare = isBusy && !isPaid && !this.#isShareAsked;
     const want = isPaid ? 0 : isShare ? Math.max(1, Math.floor(rule.limit / SHARES)) : 1;
@@ -59,10 +62,12 @@ export class Pool {
     if (isShare) this.#isShareAsked = true;
     try {
       const reservation = await ask({ want, settle: this.#settleable(nowMs) });
-      if (reservation === null) return;
+      if (reservation === null) return isPaid;
       const { id, granted, budget } = reservation;
       this.#budget = budget;
-      if (granted > 0) this.#grants.push({ id, left: granted, used: 0, askedAtMs: nowMs });
+      if (isPaid || granted === 0) return isPaid || this.take(nowMs);
+      this.#grants.push({ id, left: granted - 1, used: 1, askedAtMs: nowMs });
+      return true;
     } finally {
       if (isShare) this.#isShareAsked = false;
     }

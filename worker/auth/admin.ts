@@ -8,12 +8,12 @@ import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { equalBytes } from "../passwords/equal-bytes.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
-import { authenticate, bearerToken, confirmed } from "./bearer.ts";
+import { authenticate, confirmed, presentedToken } from "./bearer.ts";
 import { bearerFrom } from "./tiers.ts";
 
 /** Lets a request through that an admin or the operator makes. */
 export const requireAdmin = createMiddleware<AppEnv>(async (c, next) => {
-  const token = bearerToken(c.req.header("Authorization"));
+  const token = presentedToken(c);
   if (token !== null && (await isOperatorToken(c, token))) {
     c.set("actor", "operator");
   } else {

@@ -1,9 +1,10 @@
-/** Who is asking, by access token in the `Authorization` header and nowhere else (RFC 6750 §2.1, TOK-13). */
+/** Who is asking, by access token in the `Authorization` header (RFC 6750 §2.1) or a cookie, and nowhere else (TOK-13). */
 import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "../../schema/claims.ts";
 import { log } from "../../schema/log.ts";
 import { toIso } from "../../schema/time.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
+import { cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
 import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./tiers.ts";
@@ -13,6 +14,18 @@ const SCHEME = /^bearer(?: |$)/i;
 /** The bearer token of a request, or null if it has none; the scheme in any case, one space (RFC 6750 §2.1). */
 export function bearerToken(header: string | undefined): string | null {
   return header !== undefined && SCHEME.test(header) ? header.slice("bearer ".length) : null;
+}
+
+/**
+ * The access token that a request presents: in the header or, for pages that keep it in a cookie,
+ * there; then an unsafe request must also come from an allowed origin.
+ */
+export function presentedToken(c: AppContext): string | null {
+  const inHeader = bearerToken(c.req.header("Authorization"));
+  if (inHeader !== null) return inHeader;
+  const inCookie = cookieToken(c, "access");
+  if (inCookie !== null) requireAllowedOrigin(c);
+  return inCookie;
 }
 
 /** How a route asks whether an authentic token is still good. */
@@ -64,7 +77,7 @@ export async function authenticate(
 /** Lets a request through with a good access token only. */
 export function requireBearer(check: TierCheck) {
   return createMiddleware<AppEnv>(async (c, next) => {
-    c.set("bearer", await authenticate(c, bearerToken(c.req.header("Authorization")), check));
+    c.set("bearer", await authenticate(c, presentedToken(c), check));
     await next();
   });
 }

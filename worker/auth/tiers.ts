@@ -74,7 +74,7 @@ async function ask(
 
   const rule: LimitRule = { name: "user", ...config.rates.user };
   const answers: LeaseAnswer[] = [];
-  await known.pool.refill(rule, nowMs, isSpent, async (wish) => {
+  const isAdmitted = await known.pool.refill(rule, nowMs, isSpent, async (wish) => {
     const command = { by, rule, ...wish };
     const answer = await reach("user_authority", () => userAuthority(env, claims.user_id).lease(command));
     answers.push(answer);
@@ -85,8 +85,6 @@ async function ask(
   noteDenial(claims.user_id, answer.denial);
   known.leasedAtMs = nowMs;
   if (isDenied(known.denial, claims)) return REVOKED;
-  // Another request of this isolate may have been granted more than it used itself.
-  const isAdmitted = isSpent || known.pool.take(readClockMs());
   return isAdmitted ? good(known.pool.budget(nowMs)) : { kind: "limited", budget: answer.reservation.budget };
 }
 

@@ -49,14 +49,11 @@ async function spend(c: AppContext, address: string): Promise<void> {
   const rule: LimitRule = { name: "ip", ...serviceOf(c).config.rates.ip };
   const pool = poolOf(address);
   const nowMs = readClockMs();
-  let isAdmitted = pool.take(nowMs);
-  if (!isAdmitted) {
-    await pool.refill(rule, nowMs, false, (wish) =>
+  const isAdmitted =
+    pool.take(nowMs) ||
+    (await pool.refill(rule, nowMs, false, (wish) =>
       reach("ip_guard", () => ipGuard(c.env, address).reserve({ rule, ...wish })),
-    );
-    // Another request of this isolate may have been granted more than it used itself.
-    isAdmitted = pool.take(readClockMs());
-  }
+    ));
   const budget = pool.budget(nowMs);
   if (budget !== null) c.var.budgets.push(budget);
   if (!isAdmitted) throw new Refusal("rate_limited", { retryAfterSeconds: budget?.resetSeconds ?? 1 });

@@ -1,0 +1,74 @@
+/**
+ * What a decision about sessions tells the audit trail. Pure: an event's id follows from what it
+ * is about, so that the same thing told twice is one row.
+ */
+import type { AuditEvent, EventType } from "../../schema/audit-events.ts";
+import type { NumericDate } from "../../schema/time.ts";
+import type { EndReason, Origin, ReuseVerdict } from "../../schema/user-authority.ts";
+import type { Account, Family } from "./family.ts";
+
+const EVENT_OF: Record<EndReason, EventType> = {
+  logout: "session_revoked",
+  ended_by_owner: "session_revoked",
+  ended_by_admin: "session_revoked",
+  evicted: "session_evicted",
+  reuse: "token_reuse_detected",
+  user_inactive: "session_revoked",
+};
+
+/** A session has ended. A family ends once, so its id and the type name the event. */
+export function sessionEnded(
+  family: Family,
+  end: { reason: EndReason; verdict: ReuseVerdict | null },
+  account: Account,
+  origin: Origin,
+  at: NumericDate,
+): AuditEvent {
+  const type = EVENT_OF[end.reason];
+  return {
+    ...common(account, origin, at),
+    id: `${family.sid}.${type}`,
+    type,
+    sid: family.sid,
+    reason: end.reason,
+    details: { ...end.verdict },
+  };
+}
+
+/** All sessions of a user have ended, by an epoch that moved. `by`: the session that asked, if one did. */
+export function sessionsRevoked(
+  moved: Account,
+  asked: { by: string | null; reason: EndReason; note: string | null },
+  origin: Origin,
+  at: NumericDate,
+): AuditEvent {
+  return {
+    ...common(moved, origin, at),
+    id: `${moved.user.id}.sessions_revoked.${moved.epoch}`,
+    type: "sessions_revoked",
+    sid: asked.by,
+    reason: asked.reason,
+    details: { note: asked.note },
+  };
+}
+
+/** A replaced token was repeated within the grace, but by another client: a network change, or a thief. */
+export function repeatedElsewhere(
+  family: Family,
+  account: Account,
+  origin: Origin,
+  at: NumericDate,
+): AuditEvent {
+  return {
+    ...common(account, origin, at),
+    id: `${family.sid}.refresh_repeated_elsewhere.${family.generation}`,
+    type: "refresh_repeated_elsewhere",
+    sid: family.sid,
+    reason: null,
+    details: {},
+  };
+}
+
+function common({ user }: Account, { client, requestId }: Origin, at: NumericDate) {
+  return { at, userId: user.id, client, requestId };
+}
