@@ -82,6 +82,7 @@ app.use(
     },
     allowMethods: (_origin, c) => methodsOf(c.req.path),
     allowHeaders: ["Authorization", "Content-Type"],
+    credentials: true, // for tokens in cookies; an origin that is not allowed gets no Allow-Origin
     exposeHeaders: EXPOSED,
     maxAge: PREFLIGHT_SECONDS,
   }),

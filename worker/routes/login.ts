@@ -13,7 +13,7 @@ import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../htt
 import { decoyWork, hashPassword, verifyPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
-import { tokenAnswer, tokenAnswerSchema } from "../tokens/token-answer.ts";
+import { handOver, tokenAnswer, tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
 import { findForLogin, recordLogin, replaceHash } from "../users.ts";
 
 const DEVICE_NAME_LENGTH_MAX = 100;
@@ -22,6 +22,7 @@ const body = z.object({
   username: z.string().min(1),
   password: z.string().min(1),
   remember_me: z.boolean().optional(),
+  transport,
   device_name: z.string().max(DEVICE_NAME_LENGTH_MAX).nullish(),
 });
 
@@ -57,7 +58,8 @@ export function mountLogin(app: App): void {
     }
     const { id } = opened.grant.user;
     c.executionCtx.waitUntil(recordLogin(c.env.DB, id, c.var.facts.now).catch(() => undefined));
-    return c.json(await tokenAnswer(serviceOf(c), opened.grant, "Login successful"), 200);
+    const pair = await tokenAnswer(serviceOf(c), opened.grant, "Login successful");
+    return c.json(handOver(c, pair, c.req.valid("json").transport), 200);
   });
 }
 

@@ -5,11 +5,12 @@
 import { z } from "@hono/zod-openapi";
 import type { UserId } from "../../schema/ids.ts";
 import type { Bearer, RevocationScope } from "../../schema/user-authority.ts";
-import { bearerToken } from "../auth/bearer.ts";
+import { presentedToken } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
+import { clearTokenCookies, cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
@@ -45,6 +46,7 @@ export function mountLogout(app: App): void {
     const { refresh_token, scope } = c.req.valid("json");
     const already = () => c.json({ message: "Already logged out" }, 200);
     const caller = await callerOf(c, refresh_token ?? null);
+    clearTokenCookies(c); // not before: a forged request must not even do that
     if (caller === null) return already();
 
     const { client, requestId } = c.var.facts;
@@ -76,13 +78,20 @@ type Caller = { userId: UserId; by: Bearer };
 async function callerOf(c: AppContext, refreshToken: string | null): Promise<Caller | null> {
   const service = serviceOf(c);
   const { now } = c.var.facts;
-  const accessToken = bearerToken(c.req.header("Authorization"));
+  const accessToken = presentedToken(c);
   const access = accessToken === null ? null : await verifyAccessToken(service, accessToken, now);
   if (access !== null) return { userId: access.user_id, by: await bearerFrom(access, c.env, c.executionCtx) };
-  const refresh = refreshToken === null ? null : await verifyRefreshToken(service, refreshToken, now);
+  const presented = refreshToken ?? refreshCookie(c);
+  const refresh = presented === null ? null : await verifyRefreshToken(service, presented, now);
   if (refresh === null) return null;
   const by = { sid: refresh.sid, ep: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
   return { userId: refresh.user_id, by };
+}
+
+function refreshCookie(c: AppContext): string | null {
+  const token = cookieToken(c, "refresh");
+  if (token !== null) requireAllowedOrigin(c);
+  return token;
 }
 
 function scopeOf(scope: "global" | "local" | "others", by: Bearer): RevocationScope {

@@ -8,7 +8,7 @@ import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../htt
 import { passwordProblems } from "../passwords/policy.ts";
 import { hashPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
-import { tokenAnswer, tokenAnswerSchema } from "../tokens/token-answer.ts";
+import { handOver, tokenAnswer, tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
 import { createUser } from "../users.ts";
 
 const body = z.object({
@@ -27,6 +27,7 @@ const body = z.object({
     ),
   password: z.string().min(1),
   password2: z.string().min(1),
+  transport,
 });
 
 const route = defineRoute(
@@ -60,7 +61,8 @@ export function mountRegister(app: App): void {
       if (user === null) throw new Refusal("user_exists");
       const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
-      return c.json(await tokenAnswer(serviceOf(c), opened.grant, "User created successfully"), 201);
+      const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");
+      return c.json(handOver(c, pair, c.req.valid("json").transport), 201);
     },
     (c) => {
       const { username, email, password, password2 } = c.req.valid("json");

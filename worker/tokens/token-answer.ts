@@ -2,14 +2,16 @@
 import { z } from "@hono/zod-openapi";
 import { ROLES } from "../../schema/claims.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
-import type { Service } from "../context.ts";
+import type { AppContext, Service } from "../context.ts";
+import { setTokenCookies } from "../http/cookies.ts";
 import { signAccessToken } from "./access-token.ts";
 import { signRefreshToken } from "./refresh-token.ts";
 
 export const tokenAnswerSchema = z
   .object({
-    access_token: z.string(),
-    refresh_token: z.string(),
+    /** Both absent when they are in cookies. */
+    access_token: z.string().optional(),
+    refresh_token: z.string().optional(),
     token_type: z.literal("Bearer"),
     expires_in: z.int(),
     refresh_expires_in: z.int(),
@@ -24,12 +26,26 @@ export const tokenAnswerSchema = z
   })
   .openapi("TokenAnswer");
 
+/** Where a client wants its tokens: in the answer's body, or in cookies that no script can read. */
+export const transport = z.enum(["bearer", "cookie"]).optional();
+
+type TokenAnswer = z.infer<typeof tokenAnswerSchema>;
+type TokenPair = TokenAnswer & { access_token: string; refresh_token: string };
+
+/** The answer as its client wants it: a token is never both in a cookie and in a body (HTTP-07). */
+export function handOver(c: AppContext, pair: TokenPair, by: z.infer<typeof transport>): TokenAnswer {
+  if (by !== "cookie") return pair;
+  setTokenCookies(c, pair);
+  const { access_token: _access, refresh_token: _refresh, ...answer } = pair;
+  return answer;
+}
+
 /** Signs both tokens. `expires_in` and `refresh_expires_in` are seconds from now. Two signatures. */
 export async function tokenAnswer(
   service: Service,
   grant: SessionGrant,
   message: string,
-): Promise<z.infer<typeof tokenAnswerSchema>> {
+): Promise<TokenPair> {
   const [access, refreshToken] = await Promise.all([
     signAccessToken(service, grant),
     signRefreshToken(service, grant),
