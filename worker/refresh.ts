@@ -1,0 +1,54 @@
+/**
+ * Presenting a refresh token (RFC 6749 §6, contract §5), the same for every route that takes one:
+ * verified here, decided in its user's object.
+ */
+import type { SessionId } from "../schema/ids.ts";
+import type { RefreshAnswer } from "../schema/user-authority.ts";
+import { reach, userAuthority } from "./authorities.ts";
+import { type AppContext, serviceOf } from "./context.ts";
+import { newTokenId } from "./entropy.ts";
+import { revokedBefore } from "./era.ts";
+import { clientKey } from "./tokens/refresh-key.ts";
+import { verifyRefreshToken } from "./tokens/refresh-token.ts";
+import { noteDenial } from "./user-cache.ts";
+
+/** Presentations that this isolate is waiting for, by family: what a verdict on reuse wants to know. */
+const inFlight = new Map<SessionId, number>();
+
+/** Verifies a refresh token here and lets its user's object decide. A bad one reaches no object (REF-14). */
+export async function presentRefreshToken(
+  c: AppContext,
+  token: string,
+): Promise<RefreshAnswer | { kind: "invalid" }> {
+  const service = serviceOf(c);
+  const { now, client, requestId } = c.var.facts;
+  const claims = await verifyRefreshToken(service, token, now);
+  if (claims === null) return { kind: "invalid" };
+
+  const { sid } = claims;
+  inFlight.set(sid, (inFlight.get(sid) ?? 0) + 1);
+  try {
+    const command = {
+      sid,
+      presented: claims.token,
+      successor: newTokenId(),
+      clientKey: await clientKey(service.config, client),
+      client,
+      requestId,
+      revokedBefore: await revokedBefore(c.env, c.executionCtx),
+      inFlight: inFlight.get(sid) ?? 1,
+    };
+    const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).refresh(command));
+    if (answer.kind === "denied") {
+      noteDenial(claims.user_id, answer.denial);
+      return answer;
+    }
+    // Everyone may have been revoked while the object was being asked: see era.ts.
+    const isOver = answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx));
+    return isOver ? { kind: "denied", reason: "revoked", denial: null } : answer;
+  } finally {
+    const left = (inFlight.get(sid) ?? 1) - 1;
+    if (left === 0) inFlight.delete(sid);
+    else inFlight.set(sid, left);
+  }
+}
