@@ -7,7 +7,7 @@
  */
 import { DurableObject } from "cloudflare:workers";
 import type { AuditEvent } from "../schema/audit-events.ts";
-import { readConfig } from "../schema/config.ts";
+import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "../schema/lockout.ts";
 import { log } from "../schema/log.ts";
 import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
 import { type Denial, denialTtlSeconds } from "../schema/revocation.ts";
@@ -15,19 +15,14 @@ import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import type * as contract from "../schema/user-authority.ts";
 import { LimitsTable } from "./limits-table.ts";
 import { DELIVERY_DELAY_MS, Outbox, RETRY_DELAY_MS } from "./outbox.ts";
+import { policyOf } from "./policy.ts";
 import { decideReservation } from "./rate-limit.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { repeatedElsewhere, sessionEnded, sessionsRevoked } from "./user-authority/events.ts";
 import { decideExpiry } from "./user-authority/expiry.ts";
-import {
-  type Account,
-  type Family,
-  grantOf,
-  inEra,
-  isConfirmed,
-  type SessionPolicy,
-} from "./user-authority/family.ts";
+import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./user-authority/family.ts";
+import { Guesses } from "./user-authority/guesses.ts";
 import { decideOpen } from "./user-authority/open-session.ts";
 import { decideRefresh } from "./user-authority/refresh.ts";
 import { moveEpoch } from "./user-authority/revoke.ts";
@@ -42,8 +37,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   readonly #state: UserAuthorityState;
   readonly #limits: LimitsTable;
   readonly #outbox: Outbox;
+  readonly #guesses: Guesses;
   readonly #wakeUp: WakeUp;
-  #config: SessionPolicy | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -51,7 +46,24 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#limits = new LimitsTable(ctx.storage.sql);
     this.#outbox = new Outbox(ctx.storage.sql);
     this.#wakeUp = new WakeUp(ctx.storage);
+    this.#guesses = new Guesses(ctx.storage.sql, this.#outbox, this.#wakeUp);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
+  }
+
+  /** Charges a guess at a password or code before it is looked at. */
+  async reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer> {
+    applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
+    return this.#turn((nowMs) => this.#guesses.reserve(command, policyOf(this.env), nowMs));
+  }
+
+  /** Tells how a reserved attempt went. */
+  async settleAttempt(command: SettleAttempt): Promise<void> {
+    return this.#known(undefined, (nowMs) => this.#guesses.settle(command, policyOf(this.env), nowMs));
+  }
+
+  /** Ends every lockout of the account. */
+  async unlock(command: contract.Unlock): Promise<void> {
+    return this.#known(undefined, (nowMs) => this.#guesses.unlock(command, nowMs));
   }
 
   /** Opens a session for a user whose credentials the edge has checked. */
@@ -60,11 +72,22 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#turn((nowMs, now) => {
       const known = this.#account(command);
       const live = known === null ? [] : this.#state.liveFamilies(known, now);
-      const decision = decideOpen(known, live, command, now, this.#policy());
+      const decision = decideOpen(known, live, command, now, policyOf(this.env));
       if (decision.kind === "denied") return decision;
       const { account, family, evicted } = decision;
       this.#state.putAccount(account, now);
       this.#state.insertFamily(family);
+      const { attempt, client, requestId } = command;
+      if (attempt !== null) {
+        const success = {
+          ...attempt,
+          outcome: "success",
+          userId: account.user.id,
+          client,
+          requestId,
+        } as const;
+        this.#guesses.settle(success, policyOf(this.env), nowMs);
+      }
       this.#wakeUp.noLaterThan(family.expiresAt * 1000, nowMs);
       const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, nowMs);
       return { kind: "opened", grant: grantOf(family, account, now), denial };
@@ -76,7 +99,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#known({ ...REVOKED, denial: null }, (nowMs, now) => {
       const account = this.#account(command);
       const family = this.#state.family(command.sid);
-      const decision = decideRefresh(family, account, command, nowMs, this.#policy());
+      const decision = decideRefresh(family, account, command, nowMs, policyOf(this.env));
       if (decision.kind === "deny" || account === null || family === null)
         return { ...REVOKED, denial: null };
       switch (decision.kind) {
@@ -197,12 +220,18 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Forgets what has expired; false if nothing is left that anyone could ask for. */
   #expire(nowMs: number, now: NumericDate): boolean {
-    const ttl = this.#policy().accessTokenTtlSeconds;
-    const { forget, nextAt } = decideExpiry(this.#state.families(), this.#state.epochMovedAt(), now, ttl);
+    const policy = policyOf(this.env);
+    const { forget, nextAt } = decideExpiry(
+      this.#state.families(),
+      this.#state.epochMovedAt(),
+      now,
+      policy.accessTokenTtlSeconds,
+    );
     for (const sid of forget) this.#state.deleteFamily(sid);
+    const isLocked = this.#guesses.expire(policy, nowMs);
     if (!this.#outbox.isEmpty()) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
-    return nextAt !== null || !this.#outbox.isEmpty();
+    return nextAt !== null || isLocked || !this.#outbox.isEmpty();
   }
 
   /** The one clock read of the object. A throw in `decide` rolls everything back. */
@@ -251,7 +280,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Everything that access tokens made so far must not be believed for. */
   #denial(account: Account, now: NumericDate): Denial {
-    const ttl = denialTtlSeconds(this.#policy().accessTokenTtlSeconds);
+    const ttl = denialTtlSeconds(policyOf(this.env).accessTokenTtlSeconds);
     const ended = this.#state.endedSince(now - ttl);
     return {
       epoch: account.epoch,
@@ -263,21 +292,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     const account = this.#state.account();
     if (account === null) return;
     const denial = this.#turn((_nowMs, now) => this.#denial(account, now));
-    const { accessTokenTtlSeconds } = this.#policy();
+    const { accessTokenTtlSeconds } = policyOf(this.env);
     await writeDenial(this.env.REVOCATIONS, account.user.id, denial, accessTokenTtlSeconds);
   }
-
-  /** The edge's own settings, read at first use: with wrong ones the alarm must still be able to wait. */
-  #policy(): SessionPolicy {
-    if (this.#config !== null) return this.#config;
-    const reading = readConfig(this.env);
-    if (reading.kind === "wrong") throw new Error("the settings are wrong");
-    this.#config = reading.config;
-    return this.#config;
-  }
-}
-
-function viewOf(family: Family): contract.SessionView {
-  const { sid, createdAt, issuedAt, expiresAt, client, deviceName, amr } = family;
-  return { sid, createdAt, lastUsedAt: issuedAt, expiresAt, client, deviceName, amr };
 }

@@ -12,6 +12,9 @@ export const EVENT_RISKS = {
   session_revoked: "medium",
   refresh_repeated_elsewhere: "medium",
   token_reuse_detected: "high",
+  account_locked: "high",
+  account_unlocked: "medium",
+  signing_key_ending: "high",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 
@@ -31,3 +34,26 @@ export type AuditEvent = {
   client: ClientView;
   details: Record<string, string | number | boolean | null>;
 };
+
+/** Appends one event to D1's `audit_events`; one that is there already is left as it is. */
+export const INSERT_EVENT = `INSERT OR IGNORE INTO audit_events
+  (id, at, type, risk, user_id, sid, reason, request_id, ip, country, user_agent, details)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+/** What `INSERT_EVENT` is bound to, in its order. */
+export function eventValues(event: AuditEvent): (string | number | null)[] {
+  return [
+    event.id,
+    event.at,
+    event.type,
+    EVENT_RISKS[event.type],
+    event.userId,
+    event.sid,
+    event.reason,
+    event.requestId,
+    event.client.ip,
+    event.client.country,
+    event.client.userAgent,
+    JSON.stringify(event.details),
+  ];
+}

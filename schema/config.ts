@@ -21,6 +21,10 @@ export type Config = {
   refreshGraceSeconds: number;
   refreshGraceSameClientSeconds: number;
   sessionsPerUserMax: number;
+  lockoutThreshold: number;
+  lockoutWindowSeconds: number;
+  lockoutDurationSeconds: number;
+  lockoutCeiling: number;
   rates: Record<LimitClass, Rate>;
   logoutScope: LogoutScope;
   passwordLengthMin: number;
@@ -143,6 +147,10 @@ export function readConfig(env: object): ConfigReading {
     refreshGraceSeconds: integer("REFRESH_GRACE", 10, 0, 300),
     refreshGraceSameClientSeconds: integer("REFRESH_GRACE_SAME_CLIENT", 600, 0, 86_400),
     sessionsPerUserMax: integer("MAX_SESSIONS_PER_USER", 100, 1, 1000),
+    lockoutThreshold: integer("LOCKOUT_THRESHOLD", 5, 1, 100),
+    lockoutWindowSeconds: integer("LOCKOUT_WINDOW", 900, 1, 86_400),
+    lockoutDurationSeconds: integer("LOCKOUT_DURATION", 1800, 1, 86_400),
+    lockoutCeiling: integer("LOCKOUT_CEILING", 100, 1, 100_000),
     rates: {
       ip: rate("RATE_LIMIT_IP", 100, 60),
       user: rate("RATE_LIMIT_USER", 60, 60),

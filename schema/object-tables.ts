@@ -57,6 +57,10 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      CHECK ((previous_token_id IS NULL) = (replaced_at_ms IS NULL)),
      CHECK ((ended_at IS NULL) = (end_reason IS NULL))
    ) STRICT, WITHOUT ROWID;
+   CREATE TABLE lockouts (
+     track TEXT PRIMARY KEY,       -- strangers, or device:<id>
+     state TEXT NOT NULL           -- JSON of the decision's own shape
+   ) STRICT, WITHOUT ROWID;
    ${LIMITS}
    ${OUTBOX}`,
 ];

@@ -1,6 +1,7 @@
 /**
  * The private JWK set of `JWT_SIGNING_KEYS`, read strictly (RFC 7517, RFC 8037, RFC 7518). Two
- * members are ours: `iat`, when the key was made, and `exp`, after which it signs nothing more.
+ * members are ours and give a key its life (TOK-11): `iat`, from when it may sign, and `exp`, from
+ * when it signs nothing more. That its parts belong together takes cryptography: see the key ring.
  */
 import { z } from "zod";
 import type { NumericDate } from "./time.ts";
@@ -16,18 +17,26 @@ export type SigningKey = {
   createdAt: NumericDate;
   endsAt: NumericDate | null;
 };
-/** Newest first. */
+/** Newest first; of two that are equally old, the one that comes first in the set. */
 export type SigningKeys = SigningKey[];
+/** When a key begins and ends. */
+export type KeyLife = Pick<SigningKey, "createdAt" | "endsAt">;
 
 export type PrivateJwk =
   | { kty: "OKP"; crv: "Ed25519"; x: string; d: string }
   | { kty: "EC"; crv: "P-256"; x: string; y: string; d: string };
 
 const HS256_KID = "hs256";
-const coordinate = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const KEYS_MAX = 16;
+/** 32 bytes in their one spelling: the two bits that the last character has to spare are zero. */
+const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/);
 const ours = {
   kid: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
   use: z.literal("sig").optional(),
+  key_ops: z
+    .array(z.string())
+    .refine((operations) => operations.includes("sign"))
+    .optional(),
   iat: z.int().nonnegative().optional(),
   exp: z.int().nonnegative().optional(),
 };
@@ -50,7 +59,7 @@ const jwk = z.discriminatedUnion("kty", [
     d: coordinate,
   }),
 ]);
-const jwkSet = z.object({ keys: z.array(jwk).min(1).max(16) });
+const jwkSet = z.object({ keys: z.array(jwk).min(1).max(KEYS_MAX) });
 
 /** Reads the key set and the HS256 secret; either may be absent. Problems never quote a value. */
 export function readSigningKeys(
@@ -63,15 +72,32 @@ export function readSigningKeys(
     const parsed = jwkSet.safeParse(parseJson(set));
     if (parsed.success) {
       for (const key of parsed.data.keys) keys.push(asSigningKey(key));
-      if (new Set(keys.map((key) => key.kid)).size !== keys.length) problems.push("has two keys of one kid");
     } else {
-      problems.push("must be a private JWK set of Ed25519 or P-256 keys, each with a kid");
+      problems.push(
+        `must be a private JWK set of 1 to ${KEYS_MAX} Ed25519 or P-256 signing keys, each with a kid`,
+      );
     }
   }
   if (secret !== null) {
     keys.push({ kid: HS256_KID, algorithm: "HS256", jwk: null, secret, createdAt: 0, endsAt: null });
   }
+  if (new Set(keys.map((key) => key.kid)).size !== keys.length) problems.push("has two keys of one kid");
+  if (keys.some(({ createdAt, endsAt }) => endsAt !== null && endsAt <= createdAt))
+    problems.push("has a key whose exp is not after its iat");
   return { keys: keys.sort((one, other) => other.createdAt - one.createdAt), problems };
+}
+
+/** True from a key's `iat` until its `exp`. The newest key of which it is true is the one that signs. */
+export function maySign({ createdAt, endsAt }: KeyLife, now: NumericDate): boolean {
+  return createdAt <= now && (endsAt === null || now < endsAt);
+}
+
+/**
+ * True as long as a token of this key can be alive: before it signs, so that who caches public
+ * keys knows it in time, and after its end for one life of an access token.
+ */
+export function mayVerify({ endsAt }: KeyLife, now: NumericDate, accessTokenTtlSeconds: number): boolean {
+  return endsAt === null || now < endsAt + accessTokenTtlSeconds;
 }
 
 function asSigningKey(key: z.infer<typeof jwk>): SigningKey {

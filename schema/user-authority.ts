@@ -6,6 +6,7 @@ import type { ClientView } from "./audit-events.ts";
 import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
 import type { LimitRule, Reservation, Settlement } from "./limits.ts";
+import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
 import type { Denial } from "./revocation.ts";
 import type { NumericDate } from "./time.ts";
 
@@ -52,6 +53,8 @@ export type OpenSession = Origin &
     clientKey: string;
     deviceName: string | null;
     amr: string[];
+    /** The reserved attempt that the credentials prove a success; null for a new account. */
+    attempt: Pick<ReserveAttempt, "ticket" | "track"> | null;
   };
 export type OpenSessionAnswer =
   | { kind: "opened"; grant: SessionGrant; denial: Denial | null }
@@ -136,7 +139,13 @@ export type EndReason = (typeof END_REASONS)[number];
 /** Also the ends that no command wrote down. */
 export type TimelineReason = EndReason | "everyone_revoked" | "idle" | "max_age";
 
+/** Whoever unlocks says so in `note`: an admin, or the owner by mail. */
+export type Unlock = Origin & { userId: UserId; note: string };
+
 export interface UserAuthorityContract {
+  reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer>;
+  settleAttempt(command: SettleAttempt): Promise<void>;
+  unlock(command: Unlock): Promise<void>;
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
   refresh(command: Refresh): Promise<RefreshAnswer>;
   revoke(command: Revoke): Promise<RevokeAnswer>;

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { exportJWK, generateKeyPair } from "jose";
+import { toNumericDate } from "../schema/time.ts";
+import { newSigningJwk } from "../worker/tokens/new-key.ts";
 
 const SECRET_BYTES = 32;
 const OWNER_ONLY = 0o600;
@@ -30,8 +31,6 @@ export async function ensureDevSecrets(path: string): Promise<string[]> {
 }
 
 async function newKeySet(): Promise<string> {
-  const { privateKey } = await generateKeyPair("EdDSA", { extractable: true });
-  const kid = randomBytes(8).toString("base64url");
-  const iat = Math.floor(Date.now() / 1000);
-  return JSON.stringify({ keys: [{ ...(await exportJWK(privateKey)), kid, alg: "EdDSA", use: "sig", iat }] });
+  const key = await newSigningJwk("EdDSA", { createdAt: toNumericDate(Date.now()), endsAt: null });
+  return JSON.stringify({ keys: [key] });
 }

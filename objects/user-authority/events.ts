@@ -3,9 +3,11 @@
  * is about, so that the same thing told twice is one row.
  */
 import type { AuditEvent, EventType } from "../../schema/audit-events.ts";
+import type { ReserveAttempt } from "../../schema/lockout.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import type { EndReason, Origin, ReuseVerdict } from "../../schema/user-authority.ts";
 import type { Account, Family } from "./family.ts";
+import type { Lockout } from "./lockout.ts";
 
 const EVENT_OF: Record<EndReason, EventType> = {
   logout: "session_revoked",
@@ -66,6 +68,47 @@ export function repeatedElsewhere(
     sid: family.sid,
     reason: null,
     details: {},
+  };
+}
+
+/** Guessing has locked a track of an account, or of a name that nobody has (`userId` null). */
+export function accountLocked(
+  attempt: ReserveAttempt,
+  lockout: Lockout,
+  isFinal: boolean,
+  at: NumericDate,
+): AuditEvent {
+  const { ticket, track, userId, client, requestId } = attempt;
+  const { consecutive, level } = lockout;
+  return {
+    id: `${ticket}.account_locked`,
+    at,
+    type: "account_locked",
+    userId,
+    sid: null,
+    reason: isFinal ? "ceiling" : "threshold",
+    requestId,
+    client,
+    details: { track: track === "strangers" ? "strangers" : "device", consecutive, level },
+  };
+}
+
+/** An admin, or the owner by mail, has unlocked the account. */
+export function accountUnlocked(
+  command: Origin & { userId: number; note: string },
+  at: NumericDate,
+): AuditEvent {
+  const { userId, note, client, requestId } = command;
+  return {
+    id: `${requestId}.account_unlocked`,
+    at,
+    type: "account_unlocked",
+    userId,
+    sid: null,
+    reason: null,
+    requestId,
+    client,
+    details: { note },
   };
 }
 

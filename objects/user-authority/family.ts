@@ -10,6 +10,7 @@ import type {
   EndReason,
   ReuseVerdict,
   SessionGrant,
+  SessionView,
   UserState,
 } from "../../schema/user-authority.ts";
 
@@ -124,4 +125,10 @@ export function grantOf(family: Family, account: Account, now: NumericDate): Ses
     user: account.user,
     now: timeIn(account, now),
   };
+}
+
+/** The session as its owner's list shows it. */
+export function viewOf(family: Family): SessionView {
+  const { sid, createdAt, issuedAt, expiresAt, client, deviceName, amr } = family;
+  return { sid, createdAt, lastUsedAt: issuedAt, expiresAt, client, deviceName, amr };
 }

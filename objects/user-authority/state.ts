@@ -75,8 +75,10 @@ export class UserAuthorityState {
     };
   }
 
+  /** 0 where there is no account: an object that only counts guesses at a name. */
   epochMovedAt(): NumericDate {
-    return this.#sql.exec<{ at: number }>("SELECT epoch_moved_at AS at FROM account").one().at;
+    const [row] = this.#sql.exec<{ at: number }>("SELECT epoch_moved_at AS at FROM account").toArray();
+    return row?.at ?? 0;
   }
 
   /** Writes the account as a login brings it. Costs a row only when something is new. */

@@ -20,10 +20,19 @@ const openapi = defineRoute(free, {
   responses: { 200: jsonAnswer("OpenAPI 3.1", z.record(z.string(), z.unknown())) },
 });
 
+/**
+ * Five minutes bound how late who caches the public keys can be, in both directions. A new key
+ * should be published that long before it signs (an `iat` in the future does it); signed with
+ * earlier, a verifier that fetches again on an unknown `kid` may be given the old set by a cache in
+ * between. A key that was taken out is believed elsewhere for as long, so it must not be longer. An
+ * ended key stays published until its tokens have expired and needs no caching at all.
+ */
 const PUBLISHED = { "Cache-Control": "public, max-age=300" };
 
 export function mountDocuments(app: App): void {
-  serve(app, jwks, async (c) => c.json(await publicKeys(serviceOf(c).config), 200, PUBLISHED));
+  serve(app, jwks, async (c) =>
+    c.json(await publicKeys(serviceOf(c).config, c.var.facts.now), 200, PUBLISHED),
+  );
   serve(app, openapi, async (c) => c.json(describe(app), 200, PUBLISHED));
 }
 

@@ -54,7 +54,7 @@ export async function verifyAccessToken(
   if (!isCompactJws(token)) return null;
   try {
     const { kid } = decodeProtectedHeader(token);
-    const ringKey = await verificationKey(service.config, kid);
+    const ringKey = await verificationKey(service.config, kid, now);
     if (ringKey === null) return null;
     const { payload } = await jwtVerify(token, ringKey.verifyKey, {
       algorithms: [ringKey.algorithm],

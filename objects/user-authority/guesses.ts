@@ -1,0 +1,91 @@
+/**
+ * The lockouts of one account, or of one name that nobody has: loads, decides, writes, tells. Its
+ * methods run inside a turn of the object.
+ */
+import type { ReserveAnswer, ReserveAttempt, SettleAttempt, Track } from "../../schema/lockout.ts";
+import { type NumericDate, toNumericDate } from "../../schema/time.ts";
+import type { Origin } from "../../schema/user-authority.ts";
+import type { Outbox } from "../outbox.ts";
+import { DELIVERY_DELAY_MS } from "../outbox.ts";
+import type { WakeUp } from "../wake-up.ts";
+import { accountLocked, accountUnlocked } from "./events.ts";
+import {
+  decideReserve,
+  decideSettle,
+  isForgettable,
+  type Lockout,
+  type LockoutPolicy,
+  lockoutAt,
+  lockoutKeptUntil,
+  UNLOCKED,
+} from "./lockout.ts";
+
+export class Guesses {
+  readonly #sql: SqlStorage;
+  readonly #outbox: Outbox;
+  readonly #wakeUp: WakeUp;
+
+  constructor(sql: SqlStorage, outbox: Outbox, wakeUp: WakeUp) {
+    this.#sql = sql;
+    this.#outbox = outbox;
+    this.#wakeUp = wakeUp;
+  }
+
+  /** One row written, or none if refused. */
+  reserve({ ticket, track }: ReserveAttempt, policy: LockoutPolicy, nowMs: number): ReserveAnswer {
+    const { answer, lockout } = decideReserve(this.#read(track), ticket, toNumericDate(nowMs), policy);
+    if (answer.kind === "reserved") this.#write(track, lockout, policy, nowMs);
+    return answer;
+  }
+
+  /** One row written; two more for the event if it locks. */
+  settle(command: SettleAttempt, policy: LockoutPolicy, nowMs: number): void {
+    const now = toNumericDate(nowMs);
+    const { lockout, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
+    this.#write(command.track, lockout, policy, nowMs);
+    if (!hasLocked) return;
+    const isFinal = lockout.consecutive >= policy.lockoutCeiling;
+    this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
+    this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+  }
+
+  /** Frees every track, also past the ceiling. */
+  unlock(command: Origin & { userId: number; note: string }, nowMs: number): void {
+    const { rowsWritten } = this.#sql.exec("DELETE FROM lockouts");
+    if (rowsWritten === 0) return;
+    this.#outbox.appendEvent(accountUnlocked(command, toNumericDate(nowMs)));
+    this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+  }
+
+  /** Fails what was never settled, forgets what has passed; true if anything is left. */
+  expire(policy: LockoutPolicy, nowMs: number): boolean {
+    const now = toNumericDate(nowMs);
+    const tracks = this.#sql.exec<{ track: Track }>("SELECT track FROM lockouts").toArray();
+    for (const { track } of tracks)
+      this.#write(track, lockoutAt(this.#read(track), now, policy), policy, nowMs);
+    return this.#sql.exec("SELECT 1 FROM lockouts LIMIT 1").toArray().length > 0;
+  }
+
+  #read(track: Track): Lockout {
+    const [row] = this.#sql
+      .exec<{ state: string }>("SELECT state FROM lockouts WHERE track = ?", track)
+      .toArray();
+    return row === undefined ? UNLOCKED : (JSON.parse(row.state) as Lockout);
+  }
+
+  #write(track: Track, lockout: Lockout, policy: LockoutPolicy, nowMs: number): void {
+    const now: NumericDate = toNumericDate(nowMs);
+    if (isForgettable(lockout, now, policy)) {
+      this.#sql.exec("DELETE FROM lockouts WHERE track = ?", track);
+      return;
+    }
+    this.#sql.exec(
+      `INSERT INTO lockouts (track, state) VALUES (?, ?)
+       ON CONFLICT (track) DO UPDATE SET state = excluded.state`,
+      track,
+      JSON.stringify(lockout),
+    );
+    const until = lockoutKeptUntil(lockout, policy);
+    if (until !== null) this.#wakeUp.noLaterThan(until * 1000, nowMs);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * Guessing at one account (contract §2, OWASP ASVS 6.3.1, NIST SP 800-63B §3.2.2). An attempt is
+ * reserved before anything is hashed and settled afterwards. Strangers are counted together, from
+ * however many addresses they come; each client that the account knows is counted by itself.
+ */
+import type { ClientView } from "./audit-events.ts";
+import type { TokenId } from "./ids.ts";
+import type { NumericDate } from "./time.ts";
+
+/** Who is counted together: all strangers, or one device that the account knows. */
+export type Track = "strangers" | `device:${string}`;
+
+export type ReserveAttempt = {
+  /** Names the attempt, to settle it. */
+  ticket: TokenId;
+  track: Track;
+  /** Null for a name that nobody has: it is counted all the same, in an object of its own. */
+  userId: number | null;
+  client: ClientView;
+  requestId: string;
+};
+export type ReserveAnswer =
+  | { kind: "reserved" }
+  /** `untilUnlocked`: past the ceiling, where no time helps, only the owner's mail or an admin. */
+  | { kind: "locked"; retryAfterSeconds: number; untilUnlocked: boolean };
+
+/** The outcome of a reserved attempt. What is never settled counts as a failure. */
+export type SettleAttempt = ReserveAttempt & { outcome: "success" | "failure" | "not_tried" };
+
+export type LockoutView = { track: Track; lockedUntil: NumericDate | null; consecutive: number };

@@ -1,0 +1,48 @@
+/** What the service does once a day, by cron: it warns of signing keys that end with no successor. */
+import type { AuditEvent } from "../schema/audit-events.ts";
+import { readConfig } from "../schema/config.ts";
+import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
+import { log } from "../schema/log.ts";
+import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
+import { recordEvents } from "./audit.ts";
+
+/** A week of daily warnings before a key ends: a lost one is told again the next day. */
+const KEY_NOTICE_SECONDS = 604_800;
+const NOBODY = { ip: null, country: null, userAgent: null };
+
+/** Runs at `controller.scheduledTime`, which is the only time it knows. Running twice writes nothing twice. */
+export async function scheduled(controller: ScheduledController, env: Env): Promise<void> {
+  const now = toNumericDate(controller.scheduledTime);
+  const settings = readConfig(env);
+  if (settings.kind === "wrong") {
+    const names = settings.problems.map(({ setting }) => setting);
+    log(toIso(now), { level: "error", event: "settings_wrong", settings: names });
+    return;
+  }
+  const ending = endingKeys(settings.config.signingKeys, now, KEY_NOTICE_SECONDS);
+  // The log first: it must be told also when D1 is down. A throw marks the run as failed.
+  for (const { kid, endsAt } of ending) {
+    const reason = `the key ${kid} ends at ${toIso(endsAt)} and has no successor`;
+    log(toIso(now), { level: "warn", event: "signing_key_ending", settings: ["JWT_SIGNING_KEYS"], reason });
+  }
+  await recordEvents(
+    env.DB,
+    ending.map((key) => warning(key, now)),
+  );
+}
+
+/** One a key and day (UTC), by its id. */
+function warning({ kid, algorithm, endsAt }: EndingKey, now: NumericDate): AuditEvent {
+  const [day] = toIso(now).split("T");
+  return {
+    id: `${kid}.signing_key_ending.${day}`,
+    at: now,
+    type: "signing_key_ending",
+    userId: null,
+    sid: null,
+    reason: null,
+    requestId: null,
+    client: NOBODY,
+    details: { kid, algorithm, ends_at: endsAt },
+  };
+}
