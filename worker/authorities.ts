@@ -14,6 +14,14 @@ export function userAuthority(env: Env, userId: UserId): UserAuthorityContract {
   return env.USER_AUTHORITY.getByName(String(userId));
 }
 
+/**
+ * The object that counts guesses at a name that nobody has, as a user's object counts guesses at a
+ * user. `key` is a keyed hash of the normalised name: all its spellings share one.
+ */
+export function nameAuthority(env: Env, key: string): UserAuthorityContract {
+  return env.USER_AUTHORITY.getByName(`name:${key}`);
+}
+
 /** The one object that judges how often this address (`addressKey`) may ask. */
 export function ipGuard(env: Env, address: string): IpGuardContract {
   return env.IP_GUARD.getByName(address);

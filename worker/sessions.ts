@@ -7,6 +7,8 @@ import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newSessionId, newTokenId } from "./entropy.ts";
 import { revokedBefore } from "./era.ts";
+import type { Attempt } from "./guess.ts";
+import { signingKey } from "./tokens/keyring.ts";
 import { clientKey } from "./tokens/refresh-key.ts";
 import { noteDenial } from "./user-cache.ts";
 
@@ -17,10 +19,11 @@ import { noteDenial } from "./user-cache.ts";
 export async function openSession(
   c: AppContext,
   row: UserRow,
-  options: { amr: string[]; deviceName: string | null },
+  options: { amr: string[]; deviceName: string | null; attempt: Attempt | null },
 ): Promise<OpenSessionAnswer> {
   const { client, requestId } = c.var.facts;
   const user = userState(row);
+  await signingKey(serviceOf(c).config, c.var.facts.now); // before anything begins that could not be handed over
   const command = {
     user,
     sid: newSessionId(),

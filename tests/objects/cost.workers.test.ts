@@ -47,9 +47,9 @@ it("a refresh writes one row of the user's object, and a repeated one none", asy
   expect(await costOf(userObject(user), rotate)).toEqual({ rowsWritten: 0, alarms: 0 });
 });
 
-it("a further login writes one row; reading writes none but the lease's, one in many requests", async () => {
+it("a further login writes three rows, of the attempt, the session and its success; reading writes none but the lease's, one in many requests", async () => {
   const user = await register();
-  expect(await costOf(userObject(user), () => login(user))).toEqual({ rowsWritten: 1, alarms: 0 });
+  expect(await costOf(userObject(user), () => login(user))).toEqual({ rowsWritten: 3, alarms: 0 });
   const read = async (times: number) => {
     for (let i = 0; i < times; i += 1) {
       await ask("/api/accounts/user", { token: user.access, address: `198.51.100.${i}` });

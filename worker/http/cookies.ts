@@ -10,13 +10,21 @@ type Row = { name: string; prefix: "host" | "secure"; path: string };
 
 const ACCESS: Row = { name: "access_token", prefix: "host", path: "/" };
 const REFRESH: Row = { name: "refresh_token", prefix: "secure", path: "/api/accounts" };
+const DEVICE: Row = { name: "device", prefix: "host", path: "/" };
+const ROWS = { access: ACCESS, refresh: REFRESH, device: DEVICE };
 const ATTRIBUTES = { httpOnly: true, secure: true, sameSite: "Strict" } as const;
 const SAFE_METHODS = ["GET", "HEAD", "OPTIONS"];
 
-/** What of the two tokens a request carries in cookies. */
-export function cookieToken(c: AppContext, kind: "access" | "refresh"): string | null {
-  const { name, prefix } = kind === "access" ? ACCESS : REFRESH;
+/** What of our tokens a request carries in cookies. */
+export function cookieToken(c: AppContext, kind: keyof typeof ROWS): string | null {
+  const { name, prefix } = ROWS[kind];
   return getCookie(c, name, prefix) ?? null;
+}
+
+/** Sets the cookie by which an account knows a client. It stays when a session ends. */
+export function setDeviceCookie(c: AppContext, token: string, maxAgeSeconds: number): void {
+  const { name, prefix, path } = DEVICE;
+  setCookie(c, name, token, { ...ATTRIBUTES, prefix, path, maxAge: maxAgeSeconds });
 }
 
 /** Sets both; lifetimes in seconds. */

@@ -26,6 +26,7 @@ export const PROBLEMS = {
   method_not_allowed: { status: 405, detail: "Method Not Allowed" },
   body_too_large: { status: 413, detail: "The request body is larger than 64 KiB" },
   unsupported_media_type: { status: 415, detail: "The request body must be application/json" },
+  account_locked: { status: 429, detail: "Account temporarily locked" },
   rate_limited: { status: 429, detail: "Rate limit exceeded" },
   internal_error: { status: 500, detail: "Internal Server Error" },
   misconfigured: { status: 503, detail: "The service is not configured" },

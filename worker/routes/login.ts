@@ -4,10 +4,11 @@
  */
 import { z } from "@hono/zod-openapi";
 import { canBeLogin, usernameKey } from "../../schema/identity.ts";
-import { asUserId } from "../../schema/ids.ts";
-import type { UserRow } from "../../schema/users.ts";
+import { type UserRow, userState } from "../../schema/users.ts";
+import { deviceOf, type KnownDevice, signDeviceToken, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
+import { type Attempt, guess } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { decoyWork, hashPassword, verifyPassword } from "../passwords/registry.ts";
@@ -31,7 +32,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
-    cost: "1 D1 query, 1 D1 row written after the answer, 1 UserAuthority call (1 row written), 1 hash, 2 signatures",
+    cost: "1 D1 query, 1 D1 row written after the answer, 2 UserAuthority calls (3 rows written), 1 hash, 3 signatures; wrong: 2 calls (2 rows written), 1 hash; locked: 1 call, no hash",
     missing: "Username and password are required",
   },
   {
@@ -48,40 +49,56 @@ const route = defineRoute(
 
 export function mountLogin(app: App): void {
   serve(app, route, async (c) => {
-    const { username, password, device_name } = c.req.valid("json");
-    const user = await authenticate(c, username, password);
-    const opened = await openSession(c, user, { amr: ["pwd"], deviceName: device_name ?? null });
+    const { username, password, device_name, transport: by } = c.req.valid("json");
+    const device = await deviceOf(c);
+    const proven = await authenticate(c, username, password, device);
+    if (proven === null) throw new Refusal("invalid_credentials");
+    const { user, attempt } = proven;
+    const opened = await openSession(c, user, { amr: ["pwd"], deviceName: device_name ?? null, attempt });
     if (opened.kind === "denied") {
       // Deactivated while the password was being hashed, or changed: the next try sees which.
       if (opened.reason === "inactive") throw new Refusal("invalid_credentials");
       throw new Outage("user_authority", opened.reason);
     }
     const { id } = opened.grant.user;
-    c.executionCtx.waitUntil(recordLogin(c.env.DB, id, c.var.facts.now).catch(() => undefined));
+    const { now } = c.var.facts;
+    c.executionCtx.waitUntil(recordLogin(c.env.DB, id, now).catch(() => undefined));
     const pair = await tokenAnswer(serviceOf(c), opened.grant, "Login successful");
-    return c.json(handOver(c, pair, c.req.valid("json").transport), 200);
+    const device_token = await signDeviceToken(serviceOf(c), device, id, now);
+    return c.json(handOver(c, { ...pair, device_token }, by), 200);
   });
 }
 
-/** The user that name and password prove, or the one refusal. Upgrades an older hash on the way. */
-async function authenticate(c: AppContext, typed: string, password: string): Promise<UserRow> {
-  if (!canBeLogin(typed)) {
-    await decoyWork(password);
-    throw new Refusal("invalid_credentials");
-  }
-  const { user, decoyHash } = await findForLogin(c.env.DB, typed, await decoyPosition(c, typed));
-  if (user === null) {
-    // Some other user's hash, always the same one for this name, decides what this must cost.
-    await (decoyHash === null ? decoyWork(password) : verifyPassword(password, decoyHash));
-    throw new Refusal("invalid_credentials");
-  }
-  const verdict = await verifyPassword(password, user.password_hash);
-  const id = asUserId(user.id);
-  if (!verdict.matches || user.is_active !== 1 || id === null) throw new Refusal("invalid_credentials");
-  if (verdict.needsRehash) {
-    await replaceHash(c.env.DB, id, user.password_hash, await hashPassword(password, randomBytes));
-  }
-  return user;
+type Proven = { user: UserRow; attempt: Attempt };
+
+/** The user that name and password prove, or null for every way to be wrong: one gate, one hash. */
+async function authenticate(
+  c: AppContext,
+  typed: string,
+  password: string,
+  device: KnownDevice | null,
+): Promise<Proven | null> {
+  const { user, decoyHash } = canBeLogin(typed)
+    ? await findForLogin(c.env.DB, typed, await decoyPosition(c, typed))
+    : { user: null, decoyHash: null };
+  const userId = user?.id ?? null;
+  return guess(c, { userId, typed, track: trackOf(device, userId) }, async (attempt) => {
+    if (user === null) {
+      // Some other user's hash, always the same one for this name, decides what this must cost.
+      await (decoyHash === null ? decoyWork(password) : verifyPassword(password, decoyHash));
+      return null;
+    }
+    const verdict = await verifyPassword(password, user.password_hash);
+    if (!verdict.matches || user.is_active !== 1) return null;
+    if (verdict.needsRehash) await upgradeHash(c, user, password);
+    return { user, attempt };
+  });
+}
+
+/** Replaces an older hash by today's, now that the password is at hand. */
+async function upgradeHash(c: AppContext, user: UserRow, password: string): Promise<void> {
+  const renewed = await hashPassword(password, randomBytes);
+  await replaceHash(c.env.DB, userState(user).id, user.password_hash, renewed);
 }
 
 /** A number in [0, 1) that a name always gets, and nobody else can foresee. */

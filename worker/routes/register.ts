@@ -59,7 +59,7 @@ export function mountRegister(app: App): void {
       const passwordHash = await hashPassword(password, randomBytes);
       const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.var.facts.now });
       if (user === null) throw new Refusal("user_exists");
-      const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null });
+      const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null, attempt: null });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
       const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");
       return c.json(handOver(c, pair, c.req.valid("json").transport), 201);

@@ -1,0 +1,196 @@
+import {
+  evictDurableObject,
+  listDurableObjectIds,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  type Answer,
+  ask,
+  PASSWORD,
+  refresh,
+  register,
+  type SignedIn,
+  unique,
+  uniqueAddress,
+} from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+
+afterEach(stopClock);
+
+const attempt = (username: string, password: string, headers: Record<string, string> = {}): Promise<Answer> =>
+  ask("/api/accounts/login", { body: { username, password }, headers, address: uniqueAddress() });
+const wrong = (username: string, headers?: Record<string, string>) =>
+  attempt(username, "not this one", headers);
+const locked = {
+  status: 429,
+  body: { code: "account_locked", error: "Account temporarily locked" },
+};
+
+async function lock(user: { username: string }): Promise<void> {
+  for (let i = 0; i < 5; i += 1) expect((await wrong(user.username)).status).toBe(401);
+  expect(await wrong(user.username)).toMatchObject(locked);
+}
+
+const objectOf = (user: SignedIn) => env.USER_AUTHORITY.getByName(String(user.id));
+
+describe("lockout", () => {
+  it("LCK-01: of a hundred concurrent guesses, the right one among them, five at most are hashed", async () => {
+    const user = await register();
+    for (const seat of [0, 50, 99]) {
+      const guesses = Array.from({ length: 100 }, (_, i) =>
+        attempt(user.username, i === seat ? PASSWORD : `guess ${i}`),
+      );
+      const answers = await Promise.all(guesses);
+      const count = (status: number) => answers.filter((one) => one.status === status).length;
+      expect(count(401), `the right one at place ${seat}`).toBeLessThanOrEqual(5);
+      expect(count(200) + count(401) + count(429)).toBe(100);
+      await ask(`/api/admin/users/${user.id}/unlock`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${env.ADMIN_TOKEN}` },
+        address: uniqueAddress(),
+      });
+    }
+  });
+
+  it("LCK-02, LCK-03: while locked the right password is refused alike; the lock ends to the second", async () => {
+    const user = await register();
+    passSeconds(0); // the clock stands still from here on
+    await lock(user);
+    const right = await attempt(user.username, PASSWORD);
+    const another = await wrong(user.username);
+    expect(right).toMatchObject(locked);
+    expect({ ...right.body, request_id: "" }).toEqual({ ...another.body, request_id: "" });
+    expect(right.headers.get("Retry-After")).toBe("1800");
+    passSeconds(1799);
+    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+    passSeconds(1);
+    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("LCK-04, ENU-01: all spellings and aliases share the count; a name that nobody has locks the same", async () => {
+    const user = await register("ﬁsh");
+    passSeconds(0); // the clock stands still from here on
+    const spellings = [user.username, user.username.normalize("NFKC"), user.email, user.email.toUpperCase()];
+    for (const spelling of [...spellings, user.email]) expect((await wrong(spelling)).status).toBe(401);
+    const known = await wrong(user.username);
+    expect(known).toMatchObject(locked);
+
+    const nobody = unique("Nobody");
+    for (const spelling of [nobody, nobody.toUpperCase(), nobody.toLowerCase(), nobody, nobody]) {
+      expect((await wrong(spelling)).status).toBe(401);
+    }
+    const unknown = await wrong(nobody);
+    expect({ ...unknown.body, request_id: "" }).toEqual({ ...known.body, request_id: "" });
+    const names = [...known.headers.keys()].sort();
+    expect([...unknown.headers.keys()].sort()).toEqual(names);
+  });
+
+  it("LCK-05: existing sessions go on working while the account is locked", async () => {
+    const user = await register();
+    await lock(user);
+    expect((await ask("/api/accounts/user", { token: user.access })).status).toBe(200);
+    expect((await refresh(user.refresh, { address: user.address })).status).toBe(200);
+  });
+
+  it("LCK-07: a success clears the count", async () => {
+    const user = await register();
+    for (let round = 0; round < 3; round += 1) {
+      for (let i = 0; i < 4; i += 1) expect((await wrong(user.username)).status).toBe(401);
+      expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    }
+  });
+
+  it("LCK-08: counts survive the object's eviction", async () => {
+    const user = await register();
+    await lock(user);
+    await evictDurableObject(objectOf(user));
+    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+  });
+
+  it("LCK-09: an admin unlocks, and both are told to the audit trail", async () => {
+    const user = await register();
+    await lock(user);
+    const unlock = (headers: Record<string, string>) =>
+      ask(`/api/admin/users/${user.id}/unlock`, { method: "POST", headers, address: uniqueAddress() });
+    expect((await unlock({ Authorization: `Bearer ${user.access}` })).status).toBe(403);
+    expect((await unlock({ Authorization: `Bearer ${env.ADMIN_TOKEN}` })).status).toBe(200);
+    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    await runDurableObjectAlarm(objectOf(user));
+    const { results } = await env.DB.prepare(
+      "SELECT type, risk FROM audit_events WHERE user_id = ? ORDER BY at, type",
+    )
+      .bind(user.id)
+      .all();
+    expect(results).toEqual([
+      { type: "account_locked", risk: "high" },
+      { type: "account_unlocked", risk: "medium" },
+    ]);
+  });
+
+  it("a client that the account knows is not locked out by strangers, and is counted by itself", async () => {
+    const user = await register();
+    const known = await attempt(user.username, PASSWORD);
+    const device = { "X-Device-Token": known.body.device_token };
+    await lock(user);
+    expect((await attempt(user.username, PASSWORD, device)).status).toBe(200);
+    for (let i = 0; i < 5; i += 1) expect((await wrong(user.username, device)).status).toBe(401);
+    expect(await attempt(user.username, PASSWORD, device)).toMatchObject(locked);
+  });
+
+  it("a device token is good for its own account alone, and no other token is one", async () => {
+    const user = await register();
+    const other = await register();
+    const known = await attempt(other.username, PASSWORD);
+    await lock(user);
+    for (const token of [known.body.device_token, user.refresh, user.access, "nonsense"]) {
+      expect(await attempt(user.username, PASSWORD, { "X-Device-Token": token })).toMatchObject(locked);
+    }
+    const read = await ask("/api/accounts/user", { token: known.body.device_token });
+    expect(read.body.code, "and it opens nothing").toBe("invalid_access_token");
+  });
+
+  it("in cookies the device is one too, and outlives the session", async () => {
+    const user = await register();
+    const body = { username: user.username, password: PASSWORD, transport: "cookie" };
+    const answer = await ask("/api/accounts/login", { body, address: uniqueAddress() });
+    expect(answer.text).not.toContain("device_token");
+    const line = answer.headers.getSetCookie().find((one) => one.startsWith("__Host-device=")) ?? "";
+    expect(line).toMatch(/HttpOnly/);
+    await lock(user);
+    const Cookie = line.split(";")[0] ?? "";
+    expect((await attempt(user.username, PASSWORD, { Cookie })).status).toBe(200);
+  });
+
+  it("NIST SP 800-63B: after a hundred consecutive failures time helps no more, only being unlocked", async () => {
+    const user = await register();
+    let failures = 0;
+    for (let i = 0; i < 200 && failures < 100; i += 1) {
+      const answer = await wrong(user.username);
+      if (answer.status === 401) failures += 1;
+      else passSeconds(Number(answer.headers.get("Retry-After")));
+    }
+    passSeconds(604_800);
+    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+    await ask(`/api/admin/users/${user.id}/unlock`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${env.ADMIN_TOKEN}` },
+    });
+    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("RL-07: the object of a name that nobody has empties itself", async () => {
+    const before = new Set((await listDurableObjectIds(env.USER_AUTHORITY)).map(String));
+    await wrong(unique("nobody"));
+    const [id] = (await listDurableObjectIds(env.USER_AUTHORITY)).filter((one) => !before.has(String(one)));
+    if (id === undefined) throw new Error("no object was made");
+    passSeconds(604_800 + 60);
+    expect(await runDurableObjectAlarm(env.USER_AUTHORITY.get(id))).toBe(true);
+    const tables = await runInDurableObject(env.USER_AUTHORITY.get(id), (_object, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'lockouts'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+/**
+ * The one gate of every path that checks a password or a code (architecture, "Charge first"):
+ * reserve, check, settle. What is refused is not even hashed.
+ */
+import { base64url } from "jose";
+import { usernameKey } from "../schema/identity.ts";
+import { asUserId } from "../schema/ids.ts";
+import type { ReserveAttempt, Track } from "../schema/lockout.ts";
+import { nameAuthority, reach, userAuthority } from "./authorities.ts";
+import { type AppContext, serviceOf } from "./context.ts";
+import { newTokenId } from "./entropy.ts";
+import { Refusal } from "./http/problems.ts";
+import { keyedHash } from "./tokens/refresh-key.ts";
+
+export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
+
+/**
+ * Lets `check` look at a guess at the account of `userId`, or at a name that nobody has. `check`
+ * answers null for a wrong guess. Locked: 429 `account_locked`, alike for names that exist and
+ * names that do not. A wrong guess is settled after the answer; a right one by whoever uses the
+ * attempt (opening a session), so that only a whole success clears the count (LCK-07).
+ */
+export async function guess<Found>(
+  c: AppContext,
+  target: { userId: number | null; typed: string; track: Track },
+  check: (attempt: Attempt) => Promise<Found | null>,
+): Promise<Found | null> {
+  const { client, requestId } = c.var.facts;
+  const object = await objectOf(c, target);
+  const attempt = { ticket: newTokenId(), track: target.track };
+  const command = { ...attempt, userId: target.userId, client, requestId };
+  const answer = await reach("user_authority", () => object.reserveAttempt(command));
+  if (answer.kind === "locked") {
+    throw new Refusal("account_locked", { retryAfterSeconds: answer.retryAfterSeconds });
+  }
+  const settle = (outcome: "failure" | "not_tried"): void => {
+    const settled = reach("user_authority", () => object.settleAttempt({ ...command, outcome }));
+    c.executionCtx.waitUntil(settled.catch(() => undefined)); // unsettled, it counts as a failure
+  };
+  try {
+    const found = await check(attempt);
+    if (found === null) settle("failure");
+    return found;
+  } catch (error) {
+    settle("not_tried"); // an outage of ours is no wrong guess
+    throw error;
+  }
+}
+
+async function objectOf(c: AppContext, target: { userId: number | null; typed: string }) {
+  const id = target.userId === null ? null : asUserId(target.userId);
+  if (id !== null) return userAuthority(c.env, id);
+  const hash = await keyedHash(serviceOf(c).config, "name", usernameKey(target.typed));
+  return nameAuthority(c.env, base64url.encode(hash));
+}
