@@ -28,14 +28,18 @@ export class LimitsTable {
        ON CONFLICT (name) DO UPDATE SET seconds = excluded.seconds, log = excluded.log`,
       name,
       seconds,
-      JSON.stringify(log.flatMap(({ atMs, count }) => [atMs, count])),
+      JSON.stringify(log.flatMap(({ atMs, count, reserved }) => [atMs, reserved ? -count : count])),
     );
   }
 }
 
+/** Pairs of moment and count; a negative count is of a reservation that is not settled. */
 function asLog(text: string): RequestLog {
   const flat = JSON.parse(text) as number[];
   const log: RequestLog = [];
-  for (let i = 0; i + 1 < flat.length; i += 2) log.push({ atMs: flat[i] ?? 0, count: flat[i + 1] ?? 0 });
+  for (let i = 0; i + 1 < flat.length; i += 2) {
+    const [atMs = 0, count = 0] = flat.slice(i, i + 2);
+    log.push(count < 0 ? { atMs, count: -count, reserved: true } : { atMs, count });
+  }
   return log;
 }

@@ -14,8 +14,8 @@ import { assert } from "../schema/assert.ts";
 import type { Budget, ChargeAnswer, LimitRule, Reservation, Settlement } from "../schema/limits.ts";
 import { RESERVATION_MS } from "../schema/limits.ts";
 
-/** Moments and how many requests they stand for, oldest first. */
-export type RequestLog = { atMs: number; count: number }[];
+/** Moments and how many requests they stand for, oldest first; `reserved` until it is settled. */
+export type RequestLog = { atMs: number; count: number; reserved?: true }[];
 
 const EXACT_MAX = 128;
 
@@ -58,8 +58,9 @@ export function decideReservation(
   const granted = Math.min(Math.max(0, command.want), budgetOf(rule, current, nowMs).remaining);
   let endsAtMs = nowMs + RESERVATION_MS;
   while (current.some(({ atMs }) => atMs === endsAtMs)) endsAtMs += 1; // its name, so it must be its own
-  const reserved = granted === 0 ? current : inOrder([...current, { atMs: endsAtMs, count: granted }]);
-  assertWithin([rule], [reserved]);
+  const reserved =
+    granted === 0 ? current : inOrder([...current, { atMs: endsAtMs, count: granted, reserved: true }]);
+  if (granted > 0) assertWithin([rule], [reserved]);
   return { log: reserved, reservation: { id: endsAtMs, granted, budget: budgetOf(rule, reserved, nowMs) } };
 }
 
@@ -73,20 +74,19 @@ function withoutExpired(log: RequestLog, rule: LimitRule, nowMs: number): Reques
   return log.filter(({ atMs }) => atMs + rule.seconds * 1000 > nowMs);
 }
 
-/** The log with `count` more at `atMs`, in the slot of what has passed already if it has slots. */
+/** The log with `count` more at `atMs`, in that moment's slot if there is one. */
 function withMore(log: RequestLog, rule: LimitRule, atMs: number, count: number): RequestLog {
   const slotMs = rule.limit <= EXACT_MAX ? 1 : Math.ceil((rule.seconds * 1000) / EXACT_MAX);
   const slot = Math.floor(atMs / slotMs);
-  // A reservation that has not ended is dated ahead, and must stay what it is to be settled.
-  const shared = log.findIndex((one) => one.atMs <= atMs && Math.floor(one.atMs / slotMs) === slot);
+  // A reservation must stay what it is to be settled.
+  const shared = log.findIndex((one) => !one.reserved && Math.floor(one.atMs / slotMs) === slot);
   const found = log[shared];
-  return inOrder(
-    found === undefined ? [...log, { atMs, count }] : log.with(shared, { atMs, count: found.count + count }),
-  );
+  if (found === undefined) return inOrder([...log, { atMs, count }]);
+  return inOrder(log.with(shared, { atMs: Math.max(found.atMs, atMs), count: found.count + count }));
 }
 
 function settled(log: RequestLog, rule: LimitRule, { id, used }: Settlement, nowMs: number): RequestLog {
-  const index = log.findIndex(({ atMs }) => atMs === id);
+  const index = log.findIndex(({ atMs, reserved }) => reserved && atMs === id);
   const found = log[index];
   if (found === undefined) return log;
   const count = Math.min(found.count, Math.max(0, used));
@@ -95,8 +95,15 @@ function settled(log: RequestLog, rule: LimitRule, { id, used }: Settlement, now
 }
 
 function budgetOf(rule: LimitRule, log: RequestLog, nowMs: number): Budget {
-  const remaining = Math.max(0, rule.limit - usedOf(log));
-  const firstFreeMs = (log[0]?.atMs ?? nowMs) + rule.seconds * 1000;
+  const used = usedOf(log);
+  const remaining = Math.max(0, rule.limit - used);
+  // So many must stop counting before one more fits; a limit that was lowered has more in its way.
+  let inTheWay = Math.max(1, used - rule.limit + 1);
+  const freeing = log.find(({ count }) => {
+    inTheWay -= count;
+    return inTheWay <= 0;
+  });
+  const firstFreeMs = (freeing?.atMs ?? nowMs) + rule.seconds * 1000;
   return { ...rule, remaining, resetSeconds: Math.ceil((firstFreeMs - nowMs) / 1000) };
 }
 

@@ -67,7 +67,9 @@ export function readConfig(env: object): ConfigReading {
   };
   const text = (name: string): string => {
     const value = vars[name];
-    return typeof value === "string" ? value : "";
+    if (typeof value === "string" || value === undefined) return value ?? "";
+    if (!problems.some(({ setting }) => setting === name)) wrong(name, "must be text");
+    return "";
   };
   const integer = (name: string, fallback: number, min: number, max: number): number => {
     if (vars[name] === undefined) return fallback;
@@ -168,14 +170,16 @@ export function readConfig(env: object): ConfigReading {
   return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
 }
 
+/** `iss` is compared byte for byte (RFC 8414 §2), so only the plain spelling of a URL will do. */
 function isIssuer(value: string, isDevelopment: boolean): boolean {
-  const url = URL.parse(value);
-  if (url === null || url.search !== "" || url.hash !== "" || url.username !== "") return false;
-  return url.protocol === "https:" || (isDevelopment && url.protocol === "http:");
+  return /^https?:\/\/[^\s?#@]+$/.test(value) && isWeb(URL.parse(value), isDevelopment);
 }
 
 function isOrigin(value: string, isDevelopment: boolean): boolean {
   const url = URL.parse(value);
-  if (url === null || url.origin !== value) return false;
-  return url.protocol === "https:" || (isDevelopment && url.protocol === "http:");
+  return url?.origin === value && !value.includes("*") && isWeb(url, isDevelopment);
+}
+
+function isWeb(url: URL | null, isDevelopment: boolean): boolean {
+  return url?.protocol === "https:" || (isDevelopment && url?.protocol === "http:");
 }

@@ -23,11 +23,11 @@ export function normalizeUsername(typed: string): string {
 }
 
 /**
- * The key by which two user names are the same "in any case". Upper, then lower case is the
- * nearest that the platform has to Unicode case folding (ß and ss, the two lower-case sigmas).
+ * The key by which two user names are the same "in any case". Lower, upper and lower case again is
+ * the nearest that the platform has to Unicode case folding (ẞ, ß and ss; the two small sigmas).
  */
 export function usernameKey(username: string): string {
-  return normalizeUsername(username).toUpperCase().toLowerCase().normalize("NFKC");
+  return normalizeUsername(username).toLowerCase().toUpperCase().toLowerCase().normalize("NFKC");
 }
 
 /** The key by which two e-mail addresses are the same: NFKC, then lower case. */
@@ -40,9 +40,12 @@ export function isUsername(username: string): boolean {
   return lengthOf(username) <= USERNAME_LENGTH_MAX && USERNAME.test(username);
 }
 
-/** True for text that could be an e-mail address of a new account. */
+/** True for text that could be an e-mail address of a new account, as it is typed and as it is compared. */
 export function isEmail(email: string): boolean {
-  return email.isWellFormed() && lengthOf(email) <= EMAIL_LENGTH_MAX && EMAIL.test(email);
+  return (
+    email.isWellFormed() &&
+    [email, emailKey(email)].every((one) => lengthOf(one) <= EMAIL_LENGTH_MAX && EMAIL.test(one))
+  );
 }
 
 /**

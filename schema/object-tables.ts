@@ -7,7 +7,7 @@
 const LIMITS = `CREATE TABLE limits (
      name TEXT PRIMARY KEY,
      seconds INTEGER NOT NULL,
-     log TEXT NOT NULL             -- JSON: [at ms, count, at ms, count, …], oldest first
+     log TEXT NOT NULL             -- JSON: [at ms, count, …], oldest first; below 0: reserved
    ) STRICT, WITHOUT ROWID;`;
 
 /** What is decided and not yet told to the world. */

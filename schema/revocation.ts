@@ -37,8 +37,10 @@ export function isDenied(denial: Denial | null, token: { ep: number; sid: Sessio
   return denial !== null && (token.ep < denial.epoch || Object.hasOwn(denial.sids, token.sid));
 }
 
-/** What either of two denials says: neither ever takes anything back (REV-07). */
+/** What either of two denials says, and for as long: neither ever takes anything back (REV-07). */
 export function mergeDenials(one: Denial | null, other: Denial | null): Denial | null {
   if (one === null || other === null) return one ?? other;
-  return { epoch: Math.max(one.epoch, other.epoch), sids: { ...one.sids, ...other.sids } };
+  const sids = { ...one.sids };
+  for (const [sid, until] of Object.entries(other.sids)) sids[sid] = Math.max(sids[sid] ?? 0, until);
+  return { epoch: Math.max(one.epoch, other.epoch), sids };
 }

@@ -53,7 +53,9 @@ export type Argon2id = (input: Argon2Input) => Uint8Array;
  * ceiling in schema/password-hash.ts bounds; a second instance would add to it instead of sharing it.
  */
 export function createArgon2id(module: WebAssembly.Module): Argon2id {
-  const wasm = new WebAssembly.Instance(module).exports as unknown as Exports;
+  const { exports } = new WebAssembly.Instance(module);
+  assert(isArgon2(exports), "the module is the one that was pinned");
+  const wasm: Exports = exports;
   wasm._initialize();
 
   return (input) => {
@@ -87,4 +89,12 @@ export function createArgon2id(module: WebAssembly.Module): Argon2id {
       wasm.free(at);
     }
   };
+}
+
+function isArgon2(exports: object): exports is Exports {
+  const functions = ["_initialize", "malloc", "free", "argon2_hash"];
+  return (
+    Reflect.get(exports, "memory") instanceof WebAssembly.Memory &&
+    functions.every((name) => typeof Reflect.get(exports, name) === "function")
+  );
 }

@@ -47,7 +47,9 @@ export interface Pbkdf2 {
  * continuation never runs. State held here is collected like anything else, so memory stays one page.
  */
 export function createPbkdf2(module: WebAssembly.Module): Pbkdf2 {
-  const wasm = new WebAssembly.Instance(module).exports as unknown as Exports;
+  const { exports } = new WebAssembly.Instance(module);
+  assert(isPbkdf2(exports), "the module is the one that is built here");
+  const wasm: Exports = exports;
   const memory = new Uint8Array(wasm.memory.buffer);
   const at = { password: address(wasm.PASSWORD), salt: address(wasm.SALT), state: address(wasm.STATE) };
 
@@ -102,4 +104,13 @@ function bigEndian(words: Uint8Array): Uint8Array {
     view.setUint32(offset, view.getUint32(offset, true));
   }
   return digest;
+}
+
+function isPbkdf2(exports: object): exports is Exports {
+  const of = (name: string): unknown => Reflect.get(exports, name);
+  return (
+    of("memory") instanceof WebAssembly.Memory &&
+    ["PASSWORD", "SALT", "STATE"].every((name) => of(name) instanceof WebAssembly.Global) &&
+    ["begin", "step", "wipe"].every((name) => typeof of(name) === "function")
+  );
 }
