@@ -26,7 +26,9 @@ export async function guess<Found>(
   check: (attempt: Attempt) => Promise<Found | null>,
 ): Promise<Found | null> {
   const { client, requestId } = c.var.facts;
-  const object = await objectOf(c, target);
+  const id = target.userId === null ? null : asUserId(target.userId);
+  const object =
+    id === null ? nameAuthority(c.env, await nameKey(c, target.typed)) : userAuthority(c.env, id);
   const attempt = { ticket: newTokenId(), track: target.track };
   const command = { ...attempt, userId: target.userId, client, requestId };
   const answer = await reach("user_authority", () => object.reserveAttempt(command));
@@ -47,9 +49,6 @@ export async function guess<Found>(
   }
 }
 
-async function objectOf(c: AppContext, target: { userId: number | null; typed: string }) {
-  const id = target.userId === null ? null : asUserId(target.userId);
-  if (id !== null) return userAuthority(c.env, id);
-  const hash = await keyedHash(serviceOf(c).config, "name", usernameKey(target.typed));
-  return nameAuthority(c.env, base64url.encode(hash));
+async function nameKey(c: AppContext, typed: string): Promise<string> {
+  return base64url.encode(await keyedHash(serviceOf(c).config, "name", usernameKey(typed)));
 }

@@ -10,7 +10,7 @@ const admitted = (answers: Answer[]) => answers.filter(({ status }) => status !=
 const many = (count: number, one: () => Promise<Answer>) => Promise.all(Array.from({ length: count }, one));
 
 const login = (address: string) => () =>
-  ask("/api/accounts/login", { body: { username: "\u0000", password: "x" }, address });
+  ask("/api/accounts/login", { body: { username: unique("nobody"), password: "x" }, address });
 const refresh = (address: string) => () =>
   ask("/api/accounts/token/refresh", { body: { refresh_token: "x" }, address });
 const registration = (address: string) => () =>
@@ -89,7 +89,7 @@ describe("RL-02: what counts as one address", () => {
       "CF-Connecting-IPv6",
     ]) {
       const answer = await ask("/api/accounts/login", {
-        body: { username: "x", password: "x" },
+        body: { username: unique("nobody"), password: "x" },
         address,
         headers: { [name]: "203.0.113.99" },
       });

@@ -98,16 +98,17 @@ describe("login", () => {
 
   it("ENU-01: an unknown name, a wrong password and a padded one answer alike", async () => {
     const user = await register();
+    const other = await register();
     const answers = await Promise.all(
       [
         { username: unique("nobody"), password: PASSWORD },
         { username: user.username, password: `${PASSWORD}!` },
         { username: user.username, password: ` ${PASSWORD}` },
+        { username: other.username, password: "p".repeat(20_000) },
         { username: user.username.toUpperCase(), password: PASSWORD },
         { username: "\u0000", password: PASSWORD },
         { username: "\ud800", password: PASSWORD },
         { username: "x".repeat(5000), password: PASSWORD },
-        { username: user.username, password: "p".repeat(20_000) },
       ].map((body) => ask("/api/accounts/login", { body, address: uniqueAddress() })),
     );
     for (const answer of answers) {

@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { ask, login, refresh, register, type SignedIn } from "../support/client.ts";
+import { ask, login, refresh, register, type SignedIn, unique } from "../support/client.ts";
 
 type Cost = { rowsWritten: number; alarms: number };
 
@@ -99,8 +99,10 @@ it("ending one session writes its row, its denial and its event", async () => {
 it("the guard writes one row for each limit that a request counts to, and nothing for a refused one", async () => {
   const user = await register();
   const guard = env.IP_GUARD.getByName(user.address);
-  const body = { username: "\u0000", password: "x" };
-  const attempt = () => ask("/api/accounts/login", { body, address: user.address });
+  const attempt = () => {
+    const body = { username: unique("nobody"), password: "x" };
+    return ask("/api/accounts/login", { body, address: user.address });
+  };
   await attempt();
   expect(await costOf(guard, attempt)).toEqual({ rowsWritten: 2, alarms: 0 });
   for (let i = 0; i < 8; i += 1) await attempt();
