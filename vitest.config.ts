@@ -2,6 +2,23 @@ import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-pool-worker
 import { defineConfig } from "vitest/config";
 import { TEST_SECRETS } from "./tests/support/secrets.ts";
 
+/**
+ * A second Worker, bound to the entrypoint of the one under test as in production, that answers
+ * what it was answered. The plugin runs the Worker under test by a name of its own, after the project's.
+ */
+const RESOURCE_SERVER = {
+  name: "resource-server",
+  compatibilityDate: "2026-11-01",
+  modules: true as const,
+  script: `export default {
+    async fetch(request, { AUTHORITY }) {
+      const { token, tier } = await request.json();
+      return Response.json(await AUTHORITY.verify(token, { tier }));
+    },
+  };`,
+  serviceBindings: { AUTHORITY: { name: "vitest-plugin-runner-workers", entrypoint: "SessionVerifier" } },
+};
+
 /** Two projects: decisions and scripts in plain node, everything that needs the platform in workerd. */
 export default defineConfig(async () => ({
   test: {
@@ -21,6 +38,8 @@ export default defineConfig(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("schema/migrations") },
+              serviceBindings: { RESOURCE_SERVER: RESOURCE_SERVER.name },
+              workers: [RESOURCE_SERVER],
               // No test reaches the network.
               outboundService: (request: Request) =>
                 new Response(`unexpected ${request.url}`, { status: 599 }),

@@ -152,8 +152,9 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   async confirm(by: contract.Bearer): Promise<contract.ConfirmAnswer> {
     return this.#known(REVOKED, (_nowMs, now) => {
       const account = this.#account(by);
-      if (!this.#isConfirmed(by, account, now)) return REVOKED;
-      return { kind: "confirmed", user: account.user, epoch: account.epoch };
+      const family = this.#state.family(by.sid);
+      if (family === null || !isConfirmed(by, account, family, now)) return REVOKED;
+      return { kind: "confirmed", user: account.user, epoch: account.epoch, newest: family.tokenId };
     });
   }
 

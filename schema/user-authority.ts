@@ -83,7 +83,8 @@ export type RevokeAnswer =
   | { kind: "denied"; reason: "revoked" | "unknown" };
 
 export type ConfirmAnswer =
-  | { kind: "confirmed"; user: UserState; epoch: number }
+  /** `newest`: the family's newest refresh token. */
+  | { kind: "confirmed"; user: UserState; epoch: number; newest: TokenId }
   | { kind: "denied"; reason: "revoked" };
 
 /** `rule` is the user's own limit; `want` requests of it are asked for. */

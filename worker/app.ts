@@ -14,11 +14,17 @@ import { toIso } from "../schema/time.ts";
 import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
 import { Outage, problemAnswer, Refusal } from "./http/problems.ts";
+import { countsToLimits } from "./http/route.ts";
 import { mountAdminRevocation } from "./routes/admin-revocation.ts";
+import { mountAdminUnlock } from "./routes/admin-unlock.ts";
 import { mountDocuments } from "./routes/documents.ts";
 import { mountHealth } from "./routes/health.ts";
 import { mountLogin } from "./routes/login.ts";
 import { mountLogout } from "./routes/logout.ts";
+import { mountOAuthIntrospect } from "./routes/oauth-introspect.ts";
+import { mountOAuthMetadata } from "./routes/oauth-metadata.ts";
+import { mountOAuthRevoke } from "./routes/oauth-revoke.ts";
+import { mountOAuthToken } from "./routes/oauth-token.ts";
 import { mountRefresh } from "./routes/refresh.ts";
 import { mountRegister } from "./routes/register.ts";
 import { mountSessions } from "./routes/sessions.ts";
@@ -111,6 +117,11 @@ mountUser(app);
 mountSessions(app);
 mountTimeline(app);
 mountAdminRevocation(app);
+mountAdminUnlock(app);
+mountOAuthMetadata(app);
+mountOAuthToken(app);
+mountOAuthRevoke(app);
+mountOAuthIntrospect(app);
 mountHealth(app);
 mountDocuments(app);
 app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
@@ -126,7 +137,7 @@ function methodsOf(path: string): string[] {
 }
 
 app.notFound(async (c: AppContext) => {
-  if (c.req.path.startsWith("/api/")) await admit(c, []);
+  if (countsToLimits(c.req)) await admit(c, []);
   const methods = methodsOf(c.req.path);
   if (methods.length === 0) throw new Refusal("not_found");
   throw new Refusal("method_not_allowed", { headers: { Allow: [...methods, "OPTIONS"].join(", ") } });
@@ -167,7 +178,7 @@ function describeFault(fault: unknown): string {
 function finish(c: AppContext): void {
   const { requestId, now } = c.var.facts;
   c.header("X-Request-Id", requestId);
-  if (c.req.path.startsWith("/api/")) c.header("Cache-Control", "no-store");
+  if (countsToLimits(c.req)) c.header("Cache-Control", "no-store");
   if (new URL(c.req.url).protocol === "https:") c.header("Strict-Transport-Security", HSTS);
   for (const [name, value] of Object.entries(limitHeaders(c.var.budgets, now))) c.header(name, value);
   if (c.req.method === "OPTIONS") c.header("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));

@@ -49,11 +49,17 @@ export function readClockMs(): number {
   return Date.now();
 }
 
+/** The settings of this deployment, read once. */
+export function settingsOf(env: Env): ConfigReading {
+  const settings = readings.get(env) ?? readConfig(env);
+  readings.set(env, settings);
+  return settings;
+}
+
 /** The facts of one request. `CF-Connecting-IP` is the address and nothing else is (RL-02). */
 export function factsOf(request: Request, env: Env): RequestFacts {
   const nowMs = readClockMs();
-  const settings = readings.get(env) ?? readConfig(env);
-  readings.set(env, settings);
+  const settings = settingsOf(env);
   const key = addressKey(request.headers.get("CF-Connecting-IP"));
   const address =
     key === null && settings.kind === "ok" && settings.config.environment === "development"

@@ -1,8 +1,10 @@
 /** The Worker's entry: requests go to the application, and the runtime finds the object classes here. */
 import { app } from "./app.ts";
+import { scheduled } from "./scheduled.ts";
 
 export { GlobalEpoch } from "../objects/global-epoch.ts";
 export { IpGuard } from "../objects/ip-guard.ts";
 export { UserAuthority } from "../objects/user-authority.ts";
+export { SessionVerifier } from "./rpc.ts";
 
-export default { fetch: app.fetch } satisfies ExportedHandler<Env>;
+export default { fetch: app.fetch, scheduled } satisfies ExportedHandler<Env>;

@@ -8,6 +8,7 @@ import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newTokenId } from "./entropy.ts";
 import { revokedBefore } from "./era.ts";
+import { signingKey } from "./tokens/keyring.ts";
 import { clientKey } from "./tokens/refresh-key.ts";
 import { verifyRefreshToken } from "./tokens/refresh-token.ts";
 import { noteDenial } from "./user-cache.ts";
@@ -25,6 +26,8 @@ export async function presentRefreshToken(
   const claims = await verifyRefreshToken(service, token, now);
   if (claims === null) return { kind: "invalid" };
 
+  // Before the family moves: with no key to sign by, its successor could not be handed over.
+  await signingKey(service.config, now);
   const { sid } = claims;
   inFlight.set(sid, (inFlight.get(sid) ?? 0) + 1);
   try {

@@ -3,12 +3,19 @@ import { app } from "../../worker/app.ts";
 import type { RouteRules } from "../../worker/http/route.ts";
 import { describe as describeApi } from "../../worker/routes/documents.ts";
 import { ask, ORIGIN, PASSWORD, register, uniqueAddress } from "../support/client.ts";
+import { FORM } from "../support/oauth.ts";
 
-type Operation = { "x-rules": RouteRules; responses: Record<string, unknown>; requestBody?: unknown };
+type Operation = {
+  "x-rules": RouteRules;
+  responses: Record<string, unknown>;
+  requestBody?: { content: Record<string, unknown> };
+};
 const api = describeApi(app) as { openapi: string; paths: Record<string, Record<string, Operation>> };
 const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
 );
+const takes = (mediaType: string, { requestBody }: Operation): boolean =>
+  requestBody?.content[mediaType] !== undefined;
 const concrete = (path: string): string => path.replace(/\{.*?\}/g, "AAAAAAAAAAAAAAAAAAAAAA");
 
 describe("every route of the description", () => {
@@ -34,7 +41,7 @@ describe("every route of the description", () => {
     }
   });
 
-  it("HTTP-05, RL: carries the security headers, the request id and, under /api/, no-store and limits", async () => {
+  it("HTTP-05, RL: carries the security headers, the request id and, under /api/ and /oauth/, no-store and limits", async () => {
     for (const { path, method, operation } of operations) {
       const options = { method, address: uniqueAddress(), ...(operation.requestBody ? { body: {} } : {}) };
       expectHeaders(path, (await ask(concrete(path), options)).headers);
@@ -63,7 +70,7 @@ describe("every route of the description", () => {
   it("HTTP-02, HTTP-03: refuses bodies that are not a JSON object of at most 64 KiB", async () => {
     const deep = `${'{"a":'.repeat(40)}1${"}".repeat(40)}`;
     for (const { path, method, operation } of operations) {
-      if (operation.requestBody === undefined || operation["x-rules"].access !== "public") continue;
+      if (!takes("application/json", operation) || operation["x-rules"].access !== "public") continue;
       const send = (rawBody: string, type = "application/json") =>
         ask(concrete(path), { method, rawBody, headers: { "Content-Type": type }, address: uniqueAddress() });
       for (const rawBody of ["", " ", "{", "null", "[]", '"text"', "1", "{}x", deep, '{"a":\ud800}']) {
@@ -83,6 +90,27 @@ describe("every route of the description", () => {
         body: { code: "body_too_large" },
       });
       expect((await send("{}", "Application/JSON; charset=utf-8")).status).not.toBe(415);
+    }
+  });
+
+  it("HTTP-02, HTTP-03, RFC 6749 §5.2: refuses bodies that are not a whole form of at most 64 KiB", async () => {
+    const refused = { error: "invalid_request", error_description: expect.stringMatching(/^[\w /-]+$/) };
+    for (const { path, method, operation } of operations) {
+      if (!takes(FORM, operation) || operation["x-rules"].access !== "public") continue;
+      const send = (rawBody: string, type = FORM) =>
+        ask(path, { method, rawBody, headers: { "Content-Type": type }, address: uniqueAddress() });
+      for (const rawBody of ["token=%", "token=%f", "token=%zz", "token=%ff", "a=1&a=2"]) {
+        const answer = await send(rawBody);
+        expect(answer, `${path} ${rawBody}`).toMatchObject({ status: 400, body: refused });
+        expectHeaders(path, answer.headers);
+      }
+      for (const type of ["application/json", "multipart/form-data; boundary=x", `${FORM}x`, ""]) {
+        const answer = await send("token=x", type);
+        expect(answer, type).toMatchObject({ status: 415, body: refused });
+        expectHeaders(path, answer.headers);
+      }
+      expect(await send(`a=${"x".repeat(65_536)}`)).toMatchObject({ status: 413, body: refused });
+      expect((await send("token=x", "Application/X-WWW-Form-URLEncoded;charset=UTF-8")).status).not.toBe(415);
     }
   });
 
@@ -110,7 +138,7 @@ function expectHeaders(path: string, headers: Headers): void {
   });
   expect(headers.get("server")).toBeNull();
   expect(headers.get("x-powered-by")).toBeNull();
-  if (!path.startsWith("/api/")) return;
+  if (!path.startsWith("/api/") && !path.startsWith("/oauth/")) return;
   expect(headers.get("cache-control")).toBe("no-store");
   expect(headers.get("ratelimit-policy")).toContain('"ip";q=100;w=60');
   expect(headers.get("ratelimit")).toMatch(/"ip";r=\d+;t=\d+/);

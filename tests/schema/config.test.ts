@@ -282,6 +282,11 @@ describe("secrets", () => {
     }
   });
 
+  test("TOK-12: eight different characters are the least", () => {
+    expect(isStrongSecret("Qm7vX2pL".repeat(4))).toBe(true);
+    expect(isStrongSecret("Qm7vX2p".repeat(5))).toBe(false);
+  });
+
   test("TOK-12: 32 is a number of bytes, not of characters", () => {
     expect(isStrongSecret("àáâãäåæçèéêëìíîï")).toBe(true);
     expect(isStrongSecret("àáâãäåæçèéêëìíî1")).toBe(false);

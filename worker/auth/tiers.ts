@@ -29,6 +29,9 @@ const REVOKED: TierVerdict = { kind: "revoked" };
 
 type Waiter = Pick<ExecutionContext, "waitUntil">;
 
+/** Whose budget a question counts to: the token's user, or nobody where others ask about the user. */
+export type Payer = "user" | "nobody";
+
 /** The token's session, as its user's object wants to hear of it. */
 export async function bearerFrom(claims: AccessClaims, env: Env, ctx: Waiter): Promise<Bearer> {
   return { sid: claims.sid, ep: claims.ep, revokedBefore: await revokedBefore(env, ctx) };
@@ -43,8 +46,9 @@ export function checkLeased(
   ctx: Waiter,
   config: Config,
   claims: AccessClaims,
+  payer: Payer = "user",
 ): Promise<TierVerdict> {
-  return ask(env, ctx, config, claims, true);
+  return ask(env, ctx, config, claims, { mayLease: true, payer });
 }
 
 /** `confirmed`: the user's object is asked about this very request. */
@@ -53,8 +57,9 @@ export function checkConfirmed(
   ctx: Waiter,
   config: Config,
   claims: AccessClaims,
+  payer: Payer = "user",
 ): Promise<TierVerdict> {
-  return ask(env, ctx, config, claims, false);
+  return ask(env, ctx, config, claims, { mayLease: false, payer });
 }
 
 async function ask(
@@ -62,13 +67,13 @@ async function ask(
   ctx: Waiter,
   config: Config,
   claims: AccessClaims,
-  mayLease: boolean,
+  { mayLease, payer }: { mayLease: boolean; payer: Payer },
 ): Promise<TierVerdict> {
   const by = await bearerFrom(claims, env, ctx);
   const known = knownUser(claims.user_id);
   if (claims.iat < by.revokedBefore || isDenied(known.denial, claims)) return REVOKED;
   const nowMs = readClockMs();
-  const isSpent = known.pool.take(nowMs);
+  const isSpent = payer === "nobody" || known.pool.take(nowMs); // or there is nothing to spend
   if (mayLease && isSpent && isFresh(known.leasedAtMs, nowMs, RESERVATION_MS))
     return good(known.pool.budget(nowMs));
 

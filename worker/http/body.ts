@@ -5,6 +5,8 @@ import { Refusal } from "./problems.ts";
 
 const BODY_BYTES_MAX = 64 * 1024;
 const DEPTH_MAX = 32;
+/** The one encoding of OAuth's requests (RFC 6749 appendix B). */
+export const FORM = "application/x-www-form-urlencoded";
 
 /** Counts while the body arrives; puts what it read in its place. */
 const limitBody = bodyLimit({
@@ -15,11 +17,45 @@ const limitBody = bodyLimit({
 });
 
 /**
- * Null for a body that a schema may see, else its refusal: 413 over 64 KiB; 415 unless the media
- * type is exactly `application/json`; 400 unless it is UTF-8 and a JSON object at most 32 deep. No
- * body at all counts as `{}`. A name given twice counts as its last.
+ * Null for a JSON body that a schema may see, else its refusal: 413 over 64 KiB; 415 unless the
+ * media type is exactly `application/json`; 400 unless it is UTF-8 and a JSON object at most 32
+ * deep. No body at all counts as `{}`. A name given twice counts as its last.
  */
 export async function refusalOfBody(c: AppContext): Promise<Refusal | null> {
+  const bytes = await readBody(c);
+  if (bytes instanceof Refusal) return bytes;
+  if (bytes.byteLength === 0) {
+    replaceByEmptyObject(c);
+    return null;
+  }
+  if (mediaType(c) !== "application/json") return new Refusal("unsupported_media_type");
+  return isJsonObject(bytes) ? null : new Refusal("malformed_json");
+}
+
+/**
+ * Null for a form that a schema may see, else its refusal: 413 over 64 KiB; 415 unless the media
+ * type is exactly `application/x-www-form-urlencoded`; 400 unless it is UTF-8, whole, and gives no
+ * parameter twice. A parameter without a value counts as omitted (RFC 6749 §3.2, appendix B).
+ */
+export async function refusalOfForm(c: AppContext): Promise<Refusal | null> {
+  const bytes = await readBody(c);
+  if (bytes instanceof Refusal) return bytes;
+  if (bytes.byteLength > 0 && mediaType(c) !== FORM) {
+    return new Refusal("unsupported_media_type", { detail: `The request body must be ${FORM}` });
+  }
+  const parameters = formParameters(bytes);
+  if (parameters === null)
+    return new Refusal("invalid_request", { detail: "The request body is not a form" });
+  if (new Set(parameters.keys()).size < parameters.size) {
+    return new Refusal("invalid_request", { detail: "A parameter is given more than once" });
+  }
+  const form = new FormData();
+  for (const [name, value] of parameters) if (value !== "") form.append(name, value);
+  c.req.bodyCache.formData = form; // where validation looks first
+  return null;
+}
+
+async function readBody(c: AppContext): Promise<ArrayBuffer | Refusal> {
   let bytes = new ArrayBuffer(0);
   try {
     await limitBody(c, async () => {
@@ -29,13 +65,12 @@ export async function refusalOfBody(c: AppContext): Promise<Refusal | null> {
     if (refusal instanceof Refusal) return refusal;
     throw refusal;
   }
-  if (bytes.byteLength === 0) {
-    replaceByEmptyObject(c);
-    return null;
-  }
+  return bytes;
+}
+
+function mediaType(c: AppContext): string {
   const [essence = ""] = (c.req.header("Content-Type") ?? "").split(";");
-  if (essence.trim().toLowerCase() !== "application/json") return new Refusal("unsupported_media_type");
-  return isJsonObject(bytes) ? null : new Refusal("malformed_json");
+  return essence.trim().toLowerCase();
 }
 
 function replaceByEmptyObject(c: AppContext): void {
@@ -45,11 +80,24 @@ function replaceByEmptyObject(c: AppContext): void {
   c.req.bodyCache = {};
 }
 
+function decodeUtf8(bytes: ArrayBuffer): string {
+  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+}
+
+/** Null where a lenient parser would guess: at bytes that are not UTF-8, or a % with no byte after it. */
+function formParameters(bytes: ArrayBuffer): URLSearchParams | null {
+  try {
+    const text = decodeUtf8(bytes);
+    decodeURIComponent(text);
+    return new URLSearchParams(text);
+  } catch {
+    return null;
+  }
+}
+
 function isJsonObject(bytes: ArrayBuffer): boolean {
   try {
-    const value: unknown = JSON.parse(
-      new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes),
-    );
+    const value: unknown = JSON.parse(decodeUtf8(bytes));
     return (
       typeof value === "object" && value !== null && !Array.isArray(value) && isShallow(value, DEPTH_MAX)
     );

@@ -8,9 +8,10 @@ import type { MiddlewareHandler } from "hono";
 import type { StrictLimit } from "../../schema/limits.ts";
 import { requireAdmin } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
-import type { App, AppEnv } from "../context.ts";
-import { refusalOfBody } from "./body.ts";
+import type { App, AppContext, AppEnv } from "../context.ts";
+import { FORM, refusalOfBody, refusalOfForm } from "./body.ts";
 import { admit } from "./limits.ts";
+import { refusedForm } from "./oauth-errors.ts";
 import { type ProblemStatus, Refusal } from "./problems.ts";
 
 /**
@@ -35,7 +36,7 @@ export type Tier = "confirmed" | "leased" | "local" | "none";
 export type RouteRules = {
   access: Access;
   tier: Tier;
-  /** The limits that it counts to, beside `ip`, which every `/api/` path counts to. */
+  /** The limits that it counts to, beside `ip`, which every `/api/` and `/oauth/` path counts to. */
   limits: StrictLimit[];
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
@@ -55,6 +56,14 @@ export function defineRoute<Path extends string, R extends Omit<RouteConfig, "pa
 /** A JSON request body of this shape, for a route's `request`. Unknown members are dropped. */
 export function jsonBody<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
   return { body: { required: true, content: { "application/json": { schema } } } } as const;
+}
+
+/**
+ * A form of this shape (RFC 6749 appendix B), for a route's `request`. What is wrong with it is
+ * answered in the words of RFC 6749 §5.2, and unknown parameters are ignored (§3.2).
+ */
+export function formBody<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>) {
+  return { body: { required: true, content: { [FORM]: { schema } } } } as const;
 }
 
 /** A JSON answer of this shape, for a route's `responses`. */
@@ -98,6 +107,11 @@ export function serve<R extends Route>(
 ): void {
   const { access } = route["x-rules"];
   const isPublic = access === "public";
+  const isForm = route.request?.body?.content[FORM] !== undefined;
+  const refused = (c: AppContext, refusal: Refusal): Response => {
+    if (isForm) return refusedForm(c, refusal);
+    throw refusal;
+  };
   const before: MiddlewareHandler<AppEnv>[] = [];
   if (access !== "public") {
     before.push(async (c, next) => {
@@ -107,10 +121,10 @@ export function serve<R extends Route>(
   }
   if (route.request?.body !== undefined) {
     before.push(async (c, next) => {
-      const refusal = await refusalOfBody(c);
-      if (refusal !== null && isPublic) await admit(c, []);
-      if (refusal !== null) throw refusal;
-      await next();
+      const refusal = await (isForm ? refusalOfForm(c) : refusalOfBody(c));
+      if (refusal === null) return next();
+      if (isPublic) await admit(c, []);
+      return refused(c, refusal);
     });
   }
 
@@ -123,15 +137,16 @@ export function serve<R extends Route>(
   const refuse: Hook<unknown, AppEnv, string, unknown> = async (result, c) => {
     if (result.success) return;
     if (isPublic) await admit(c, []);
-    throw invalidInput(route, result.error.issues, await c.req.json().catch(() => ({})));
+    const sent = isForm ? await c.req.parseBody() : await c.req.json().catch(() => ({}));
+    return refused(c, invalidInput(route, result.error.issues, sent));
   };
   // The library ties a handler's type to its route's; what wraps the handler changes neither.
   app.openapi({ ...route, middleware: before }, guarded as never, refuse as never);
 }
 
-/** Everything under `/api/` counts to the address's limit; documents and keys do not. */
-export function countsToLimits(route: { path: string }): boolean {
-  return route.path.startsWith("/api/");
+/** Everything under `/api/` and `/oauth/` counts to the address's limit; documents and keys do not. */
+export function countsToLimits({ path }: { path: string }): boolean {
+  return path.startsWith("/api/") || path.startsWith("/oauth/");
 }
 
 function refusalOf(check: () => void): unknown {

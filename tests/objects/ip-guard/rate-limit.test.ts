@@ -118,16 +118,34 @@ describe("any sequence of arrivals", () => {
     });
     fc.assert(
       fc.property(rules, arrivals(3000), ({ limit, seconds }, gaps) => {
-        const guard = new Guard(ip(limit, seconds));
+        const rule = ip(limit, seconds);
+        const guard = new Guard(rule);
         const naive: number[] = [];
         let nowMs = T;
         for (const gap of gaps) {
           nowMs += gap;
-          expect(guard.charge(nowMs)).toEqual(naiveCharge(naive, ip(limit, seconds), nowMs));
+          expect(guard.charge(nowMs)).toEqual(naiveCharge(naive, rule, nowMs));
+        }
+        const ends = naive.map((atMs) => atMs + seconds * 1000).filter((atMs) => atMs > nowMs);
+        for (const askedMs of ends.flatMap((atMs) => [atMs - 1, atMs])) {
+          const { answer } = decideCharge(guard.logs, [rule], askedMs);
+          expect(answer).toEqual(naiveCharge([...naive], rule, askedMs));
         }
       }),
     );
   });
+
+  test.for([127, 128])(
+    "RL-01: a limit of %i frees one request for each that counts no more, to the millisecond",
+    (limit) => {
+      const guard = new Guard(ip(limit, 60));
+      for (let i = 0; i < limit; i += 1) expect(guard.admits(T + 7 * i)).toBe(true);
+      for (let i = 0; i < limit; i += 1) {
+        expect(guard.admits(T + 60_000 + 7 * i - 1)).toBe(false);
+        expect(guard.admits(T + 60_000 + 7 * i)).toBe(true);
+      }
+    },
+  );
 
   test("RL-01: no period of any start ever holds more than the limit, up to 128", () => {
     fc.assert(
@@ -142,19 +160,13 @@ describe("any sequence of arrivals", () => {
       limit: fc.integer({ min: 129, max: 200 }),
       seconds: fc.constantFrom(1, 5, 60),
     });
-    // Bursts fill the larger limits; each is followed by a pause.
-    const bursts = fc.array(
-      fc.record({ count: fc.integer({ min: 1, max: 150 }), pauseMs: fc.nat({ max: 1500 }) }),
-      { minLength: 1, maxLength: 12 },
-    );
+    // Several in each slot, for twice as long as the shortest period: then slots pass out of it one by one.
+    const gaps = fc.array(fc.nat({ max: 6 }), { minLength: 500, maxLength: 800 });
     fc.assert(
-      fc.property(rules, bursts, fc.nat({ max: 5 }), ({ limit, seconds }, all, stepMs) => {
-        const gaps = all.flatMap(({ count, pauseMs }) => [
-          pauseMs,
-          ...Array.from({ length: count - 1 }, () => stepMs),
-        ]);
-        expectNoFullerPeriod(new Guard(ip(limit, seconds)), gaps);
+      fc.property(rules, gaps, ({ limit, seconds }, all) => {
+        expectNoFullerPeriod(new Guard(ip(limit, seconds)), all);
       }),
+      { numRuns: 60 },
     );
   });
 
@@ -360,6 +372,17 @@ describe("a clock that is set back", () => {
     }
   });
 
+  test("LCK-08: above 128 a request that is dated back does not make the others of its slot count shorter", () => {
+    const slotMs = Math.ceil(60_000 / 128);
+    const slotAtMs = Math.ceil(T / slotMs) * slotMs;
+    const guard = new Guard(ip(129, 60));
+    for (let i = 0; i < 128; i += 1) expect(guard.admits(slotAtMs + 400)).toBe(true);
+    expect(guard.admits(slotAtMs + 10)).toBe(true);
+    let more = 0;
+    while (guard.admits(slotAtMs + 60_399)) more += 1;
+    expect(more).toBeLessThanOrEqual(1);
+  });
+
   test("LCK-08: over any steps of the clock, back ones included, no period of its time holds more than the limit", () => {
     // Back by less than a period: what was forgotten on the way cannot be counted again.
     const steps = fc.array(fc.integer({ min: -900, max: 300 }), { minLength: 1, maxLength: 200 });
@@ -456,6 +479,16 @@ describe("reservations", () => {
     expect(used(settle(charged, reservation.id, 0, T + 5001), T + 5001)).toBe(1);
   });
 
+  test("RL-01: a reservation that has not ended makes nothing that was charged before count shorter", () => {
+    const rule = ip(10, 1);
+    let log: RequestLog = [];
+    for (let i = 0; i < 5; i += 1) log = charge(log, T, rule);
+    const reserved = reserve(log, 1, T, rule);
+    expect(reserved.reservation.budget.remaining).toBe(4);
+    const { answer } = decideCharge([reserved.log], [rule], T + 999);
+    expect(remaining(answer)).toEqual([3]);
+  });
+
   test("RL-01: a request charged at the very moment that a reservation ends is not settled with it", () => {
     const { reservation, log } = reserve([], 10, T);
     const charged = charge(log, reservation.id);
@@ -476,9 +509,13 @@ describe("reservations", () => {
   });
 
   test("RL-01: whatever edges do with their reservations, no period ever holds more than the limit", () => {
-    // Each step: one exact charge, or an edge reserves, uses what it holds, or settles.
+    // Each step: exact charges, or an edge reserves, uses what it holds, or settles.
     const step = fc.record({
-      gapMs: fc.oneof(fc.constant(0), fc.nat({ max: 50 }), fc.nat({ max: 3000 })),
+      gapMs: fc.oneof(
+        { weight: 6, arbitrary: fc.nat({ max: 60 }) },
+        { weight: 1, arbitrary: fc.constantFrom(0, 999, 1000, 5000, 5001) },
+        { weight: 1, arbitrary: fc.nat({ max: 3000 }) },
+      ),
       edge: fc.nat({ max: 2 }),
       act: fc.constantFrom("charge", "use", "use", "reserve", "settle"),
       amount: fc.integer({ min: 1, max: 12 }),
@@ -498,9 +535,12 @@ describe("reservations", () => {
           nowMs += gapMs;
           const mine = held.get(edge);
           if (act === "charge") {
-            const { answer, logs } = decideCharge(frozen([log]), [rule], nowMs);
-            if (answer.kind === "admitted") admitted.push(nowMs);
-            if (answer.kind === "admitted") log = logs[0] ?? [];
+            for (let i = 0; i < amount; i += 1) {
+              const { answer, logs } = decideCharge(frozen([log]), [rule], nowMs);
+              if (answer.kind === "refused") break;
+              admitted.push(nowMs);
+              log = logs[0] ?? [];
+            }
           } else if (act === "use") {
             const left = mine === undefined || nowMs > mine.id ? 0 : mine.granted - mine.used;
             const used = Math.min(left, amount);
