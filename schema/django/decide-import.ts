@@ -1,0 +1,125 @@
+/**
+ * What an import does with one user, given what is here already: a three-way comparison of Django, of what an
+ * earlier import took over from it (kept as digests in `imported_users`), and of the account as it is now. What was
+ * changed here since stays; another account is never touched. Pure.
+ */
+import { createHash } from "node:crypto";
+import type { UserRow } from "../users.ts";
+import type { ImportedUser } from "./users.ts";
+
+/** SHA-256, base64url: of the whole record, of what only a deliberate change alters, and of the hash. */
+export type Digests = { readonly source: string; readonly account: string; readonly password: string };
+
+/** A user as found here, with what the last import took over: null for an account that was made here. */
+export type PresentUser = UserRow & {
+  readonly email_key: string | null;
+  readonly first_name: string | null;
+  readonly last_name: string | null;
+  readonly imported: Digests | null;
+};
+
+export type Present = {
+  readonly byId: PresentUser | null;
+  /** The id of the account that has exactly this user name. */
+  readonly idOfUsername: number | null;
+  /** Once imported, deleted here since. */
+  readonly isDeleted: boolean;
+};
+
+/** What an existing account becomes: all columns, of which some keep their values. */
+export type Update = Pick<
+  ImportedUser,
+  "email" | "email_key" | "role" | "created_at" | "password_hash" | "last_login"
+> & {
+  readonly is_active: number;
+  /** Null where the names stay as they are. */
+  readonly profile: ImportedUser["profile"];
+  readonly digests: Digests;
+};
+
+export type ImportDecision =
+  | { readonly kind: "imported"; readonly digests: Digests }
+  | { readonly kind: "updated"; readonly update: Update; readonly notes: readonly string[] }
+  | { readonly kind: "unchanged" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+const PASSWORD_STAYS = "password changed in Django, but also changed or renewed here: stays as it is here";
+
+/** Decides one user. A change on both sides is refused, except that a conflict over the password keeps only that. */
+export function decideImport(row: ImportedUser, present: Present): ImportDecision {
+  const { byId, idOfUsername, isDeleted } = present;
+  const next = digestsOf(row);
+  if (byId === null) {
+    if (isDeleted) return refused("deleted here since it was imported");
+    if (idOfUsername !== null) return refused(`the user name belongs to account ${idOfUsername} here`);
+    return { kind: "imported", digests: next };
+  }
+  if (byId.username !== row.username) return refused("the id belongs to an account with another name here");
+  if (byId.imported === null) return refused("id and name belong to an account that was made here");
+
+  const base = byId.imported;
+  if (next.source === base.source) return { kind: "unchanged" };
+  const here = digestsOf({ ...byId, profile: profileOf(byId) });
+  const account = merge(base.account, here.account, next.account);
+  const password = merge(base.password, here.password, next.password);
+  const last_login = later(byId.last_login, row.last_login);
+  if (account === "conflict") return refused("changed in Django and here since it was imported");
+
+  const nothingElse = account === "keep" && last_login === byId.last_login;
+  if (password === "conflict" && nothingElse) return refused(PASSWORD_STAYS);
+  if (password === "keep" && nothingElse) return { kind: "unchanged" };
+  // A conflict that was not resolved is to be told again, so what it is measured by stays.
+  const digests = password === "conflict" ? { ...base, account: next.account } : next;
+  const { email, email_key, role, is_active, created_at } = account === "take" ? row : byId;
+  const update: Update = {
+    ...{ email, email_key, role, is_active, created_at, last_login, digests },
+    password_hash: password === "take" ? row.password_hash : byId.password_hash,
+    profile: account === "take" ? newNames(row, byId) : null,
+  };
+  return { kind: "updated", update, notes: password === "conflict" ? [PASSWORD_STAYS] : [] };
+}
+
+type Digestible = Pick<
+  ImportedUser,
+  "username" | "email" | "password_hash" | "role" | "created_at" | "last_login" | "profile"
+> & { readonly id: number; readonly is_active: number };
+
+/** A sign-in here moves `last_login` and may renew the hash, so neither of them tells of a deliberate change. */
+function digestsOf(row: Digestible): Digests {
+  const { id, username, email, password_hash, role, is_active, created_at, last_login, profile } = row;
+  const { first_name, last_name } = profile ?? { first_name: "", last_name: "" };
+  const account = [id, username, email, role, is_active, created_at, first_name, last_name];
+  return {
+    source: digest([...account, password_hash, last_login]),
+    account: digest(account),
+    password: digest([password_hash]),
+  };
+}
+
+function digest(fields: readonly (string | number | null)[]): string {
+  return createHash("sha256").update(JSON.stringify(fields)).digest("base64url");
+}
+
+function profileOf({ first_name, last_name }: PresentUser): ImportedUser["profile"] {
+  return { first_name: first_name ?? "", last_name: last_name ?? "" };
+}
+
+/** Django's names, also where both are empty now; null where there are none on either side. */
+function newNames(row: ImportedUser, present: PresentUser): ImportedUser["profile"] {
+  return row.profile ?? (present.first_name === null ? null : { first_name: "", last_name: "" });
+}
+
+/** Each argument is a digest: of what was taken over, of what is here, of what Django has. */
+function merge(base: string, here: string, next: string): "keep" | "take" | "conflict" {
+  if (next === base || next === here) return "keep";
+  return here === base ? "take" : "conflict";
+}
+
+function later(here: number | null, there: number | null): number | null {
+  if (here === null || there === null) return here ?? there;
+  return Math.max(here, there);
+}
+
+function refused(reason: string): ImportDecision {
+  return { kind: "refused", reason };
+}
