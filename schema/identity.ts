@@ -58,5 +58,7 @@ export function impersonatesEmail(username: string, email: string | null): boole
 
 /** True for text that can be the name of any account, imported ones included; anything else needs no look-up. */
 export function canBeLogin(typed: string): boolean {
-  return typed.isWellFormed() && !typed.includes("\0") && lengthOf(typed) <= EMAIL_LENGTH_MAX;
+  return (
+    typed.isWellFormed() && !typed.includes("\0") && lengthOf(normalizeUsername(typed)) <= EMAIL_LENGTH_MAX
+  );
 }

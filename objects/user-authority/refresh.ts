@@ -83,7 +83,7 @@ export function decideRefresh(
 function verdictOn(family: Family, input: RefreshInput, nowMs: number): ReuseVerdict {
   return {
     generationGap: family.generation - input.presented.generation,
-    ageSeconds: toNumericDate(nowMs) - family.issuedAt,
+    ageSeconds: Math.max(0, toNumericDate(nowMs) - family.issuedAt),
     addressChanged: input.client.ip !== family.client.ip,
     userAgentChanged: input.client.userAgent !== family.client.userAgent,
     inFlight: input.inFlight,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "../../../objects/rate-limit.ts";
-import type { Budget, ChargeAnswer, LimitRule } from "../../../schema/limits.ts";
+import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "../../objects/rate-limit.ts";
+import type { Budget, ChargeAnswer, LimitRule } from "../../schema/limits.ts";
 
 const T = 1_800_000_000_000;
 
