@@ -1,0 +1,244 @@
+/** The command, as a process of its own, on a state folder of its own. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { afterAll, describe, expect, test } from "vitest";
+import { startServer } from "../../support/server.ts";
+
+const ROOT = join(import.meta.dirname, "../../..");
+const VECTORS = join(ROOT, "tests/vectors/django");
+const DUMP = join(VECTORS, "dumpdata.json");
+const folder = mkdtempSync(join(tmpdir(), "session-authority-import-"));
+const state = join(folder, "state");
+const report = join(folder, "report.jsonl");
+const changedDump = join(folder, "changed.json");
+const WITH_SERVER_TIMEOUT_MS = 240_000;
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+type Finished = { code: number | null; stdout: string; stderr: string };
+
+function run(...args: string[]): Promise<Finished> {
+  const command = join(ROOT, "schema/django/import.cli.ts");
+  const child = spawn(process.execPath, [command, ...args], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const finished: Finished = { code: null, stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => (finished.stdout += chunk));
+  child.stderr.on("data", (chunk) => (finished.stderr += chunk));
+  return new Promise((resolve) => child.once("close", (code) => resolve({ ...finished, code })));
+}
+
+type Row = { pk: number; username: string; verdict: string; reason?: string; notes?: string[] };
+
+async function imported(file: string, ...more: string[]) {
+  const finished = await run(file, "--local", "--persist-to", state, "--report", report, ...more);
+  expect(finished, finished.stderr).toMatchObject({ code: 0 });
+  const lines = readFileSync(report, "utf8").trim().split("\n");
+  const rows = lines.map((line): Row => JSON.parse(line));
+  return { summary: JSON.parse(finished.stdout), byPk: new Map(rows.map((row) => [row.pk, row])) };
+}
+
+function withDatabase<Value>(use: (db: DatabaseSync) => Value): Value {
+  const under = join(state, "v3/d1/miniflare-D1DatabaseObject");
+  const [name] = readdirSync(under).filter((one) => /^[0-9a-f]{64}\.sqlite$/.test(one));
+  const db = new DatabaseSync(join(under, name ?? ""));
+  try {
+    return use(db);
+  } finally {
+    db.close();
+  }
+}
+
+const tables = () =>
+  withDatabase((db) =>
+    ["users", "profiles", "imported_users"].map((table) => db.prepare(`SELECT * FROM ${table}`).all()),
+  );
+const userOf = (id: number) =>
+  withDatabase((db) => ({ ...db.prepare("SELECT * FROM users WHERE id = ?").get(id) }));
+
+describe("the first import", () => {
+  test("as a dry run gives every verdict and makes nothing", async () => {
+    const { summary } = await imported(DUMP, "--dry-run");
+    expect(summary).toMatchObject({ dry_run: true, users: 28, imported: 28, refused: 0 });
+    expect(existsSync(state)).toBe(false);
+  });
+
+  test("takes every user over, and reports each in the order of the file", async () => {
+    const { summary, byPk } = await imported(DUMP);
+    expect(summary).toMatchObject({ users: 28, imported: 28, updated: 0, unchanged: 0, refused: 0 });
+    expect(byPk.size).toBe(28);
+    expect(byPk.get(101)).toEqual({ pk: 101, username: "marsh-4190", verdict: "imported" });
+    expect(byPk.get(40_125)?.notes).toEqual([expect.stringContaining("cannot be verified yet")]);
+    expect(userOf(40_118)).toMatchObject({
+      username: "grove7318",
+      role: "user",
+      created_at: 1_751_963_555,
+      last_login: 1_751_349_599,
+      version: 1,
+    });
+    expect(userOf(111)).toMatchObject({ email: null, email_key: null });
+    const [users, profiles] = tables();
+    expect([users?.length, profiles?.length]).toEqual([28, 27]);
+  });
+
+  test("leaves a report that only its owner may read", () => {
+    expect(statSync(report).mode & 0o777).toBe(0o600);
+    expect(readFileSync(report, "utf8")).not.toMatch(/pbkdf2|argon2\$/);
+  });
+});
+
+test("a second import, also of natural foreign keys, finds all unchanged and writes nothing", async () => {
+  const before = tables();
+  const { summary } = await imported(join(VECTORS, "dumpdata-natural-foreign.json"));
+  expect(summary).toMatchObject({ users: 28, imported: 0, updated: 0, unchanged: 28, refused: 0 });
+  expect(tables()).toEqual(before);
+});
+
+describe("after changes on both sides", () => {
+  test("new ids go on above the imported ones", () => {
+    withDatabase((db) => {
+      db.exec(`INSERT INTO users (username, username_key, password_hash, created_at)
+        VALUES ('made-here', 'made-here', 'argon2$here', 1)`);
+    });
+    expect(userOf(2_147_483_540)).toMatchObject({ username: "made-here" });
+  });
+
+  test("a dry run tells what the import then does", async () => {
+    withDatabase((db) => {
+      db.exec(
+        `UPDATE users SET password_hash = 'argon2$renewed', last_login = 1800000000 WHERE id IN (101, 105)`,
+      );
+      db.exec("UPDATE users SET email = 'here@x.example', email_key = 'here@x.example' WHERE id = 103");
+      db.exec("UPDATE users SET email_verified = 1 WHERE id IN (102, 106)");
+      db.exec("DELETE FROM users WHERE id = 110");
+    });
+    writeChangedDump();
+    const before = tables();
+    const dry = await imported(changedDump, "--dry-run");
+    expect(tables()).toEqual(before);
+    const { summary, byPk } = await imported(changedDump);
+    expect(byPk).toEqual(dry.byPk);
+    expect(summary).toMatchObject({ users: 33, imported: 1, updated: 4, unchanged: 20, refused: 8 });
+
+    const reasonOf = (pk: number) => byPk.get(pk)?.reason;
+    expect(reasonOf(103)).toBe("changed in Django and here since it was imported");
+    expect(reasonOf(104)).toBe("the id belongs to an account with another name here");
+    expect(reasonOf(105)).toContain("password changed in Django, but also changed or renewed here");
+    expect(reasonOf(110)).toBe("deleted here since it was imported");
+    expect(reasonOf(300)).toBe("the user name belongs to account 2147483540 here");
+    expect(reasonOf(2_147_483_540)).toBe("the id belongs to an account with another name here");
+    expect(reasonOf(302)).toBe("the user name is empty");
+    expect(reasonOf(304)).toBe("the file has this user name twice: also 303");
+  });
+
+  test("what Django changed is here, with a version that grew by one", () => {
+    expect(userOf(101)).toMatchObject({ is_active: 0, version: 2, password_hash: "argon2$renewed" });
+    expect(userOf(101)).toMatchObject({ last_login: 1_800_000_000 });
+    expect(userOf(102)).toMatchObject({ email: "new@x.example", email_verified: 0, version: 2 });
+    expect(userOf(106)).toMatchObject({ email: "delta-8695@dev.example", email_verified: 1, role: "admin" });
+    expect(userOf(107)).toMatchObject({ password_hash: "pbkdf2_sha256$1$new$hash", version: 2 });
+    const names = withDatabase((db) => db.prepare("SELECT * FROM profiles WHERE user_id = 106").get());
+    expect(names).toMatchObject({ first_name: "Del", last_name: "" });
+  });
+
+  test("what was changed here stays", () => {
+    expect(userOf(103)).toMatchObject({ email: "here@x.example", version: 1 });
+    expect(userOf(105)).toMatchObject({ password_hash: "argon2$renewed", version: 1 });
+    expect(userOf(110)).toEqual({});
+    expect(userOf(2_147_483_540)).toMatchObject({ username: "made-here", password_hash: "argon2$here" });
+  });
+
+  test("of a deleted user nothing is kept but the id", () => {
+    const sql = "SELECT * FROM imported_users WHERE user_id = 110";
+    const kept = { user_id: 110, source_digest: "", account_digest: "", password_digest: "" };
+    expect({ ...withDatabase((db) => db.prepare(sql).get()) }).toEqual(kept);
+  });
+
+  test("a repetition writes nothing and refuses the same", async () => {
+    const before = tables();
+    const { summary } = await imported(changedDump);
+    expect(summary).toMatchObject({ imported: 0, updated: 0, unchanged: 25, refused: 8 });
+    expect(tables()).toEqual(before);
+  });
+});
+
+describe("a file or a command line that is wrong", () => {
+  const nowhere = join(folder, "nowhere");
+  const broken = join(folder, "broken.json");
+
+  test("a broken file ends with 1, one line that says where, and nothing written", async () => {
+    writeFileSync(broken, readFileSync(DUMP, "utf8").slice(0, -3_000));
+    const { code, stdout, stderr } = await run(broken, "--local", "--persist-to", nowhere);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(
+      /^import:django: .*broken\.json: the file ends inside record \d+ \(line \d+, byte .*\n$/,
+    );
+    expect(existsSync(nowhere)).toBe(false);
+  });
+
+  test.for<[string[], string]>([
+    [[], "name one file"],
+    [[DUMP, DUMP, "--local"], "name one file"],
+    [[DUMP], "say --local"],
+    [[DUMP, "--remote"], "Unknown option '--remote'"],
+    [["missing.json", "--local"], "there is no file missing.json"],
+    [[folder, "--local"], "is not a file"],
+    [[DUMP, "--local", "--report", DUMP], "the report would overwrite the file"],
+    [[DUMP, "--local", "--report", join(folder, "no/such/folder")], "cannot write the report"],
+  ])("%j ends with 2 and one line", async ([args, message]) => {
+    const { code, stdout, stderr } = await run(...args, "--persist-to", nowhere);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^import:django: [^\n]*\n$/);
+    expect(stderr).toContain(message);
+    expect(existsSync(nowhere)).toBe(false);
+  });
+});
+
+test("the service on the same folder signs the users in, and an import beside it works", {
+  timeout: WITH_SERVER_TIMEOUT_MS,
+}, async () => {
+  const server = await startServer(state);
+  try {
+    const login = await fetch(`${server.base}/api/accounts/login`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ username: "cedar.8084", password: "pa$$w0rd$953\u{1f991}" }),
+    });
+    expect(login.status).toBe(200);
+    expect(userOf(40_119).password_hash).toMatch(/^argon2\$/);
+    const { summary } = await imported(changedDump);
+    expect(summary).toMatchObject({ updated: 0, unchanged: 25, refused: 8 });
+  } finally {
+    await server.kill("SIGTERM");
+  }
+});
+
+/** The 28 users with changes, and five more of which one can be here. */
+function writeChangedDump(): void {
+  type DumpRecord = { model: string; pk: number; fields: Record<string, unknown> };
+  const dump: DumpRecord[] = JSON.parse(readFileSync(DUMP, "utf8"));
+  const users = dump.filter(({ model }) => model === "auth.user");
+  const change = (pk: number, changes: Record<string, unknown>) => {
+    Object.assign(users.find((user) => user.pk === pk)?.fields ?? {}, changes);
+  };
+  change(101, { is_active: false });
+  change(102, { email: "new@x.example" });
+  change(103, { email: "there@x.example" });
+  change(104, { username: "renamed" });
+  change(105, { password: "pbkdf2_sha256$1$new$hash" });
+  change(106, { first_name: "Del", is_superuser: true });
+  change(107, { password: "pbkdf2_sha256$1$new$hash" });
+  const add = (pk: number, username: string) => {
+    users.push({ model: "auth.user", pk, fields: { ...users[0]?.fields, username } });
+  };
+  add(300, "made-here");
+  add(302, "");
+  add(303, "new-in-django");
+  add(304, "new-in-django");
+  add(2_147_483_540, "another");
+  writeFileSync(changedDump, JSON.stringify(users));
+}

@@ -1,0 +1,104 @@
+/** People of a Django table sign in with what they always typed. */
+import { env } from "cloudflare:workers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readUsers } from "../../../schema/django/dumpdata.ts";
+import { importUsers } from "../../../schema/django/import-users.ts";
+import { parsePasswordHash } from "../../../schema/password-hash.ts";
+import { ask, uniqueAddress } from "../../support/client.ts";
+import { emulateProductionLimits } from "../../support/production-limits.ts";
+import dump from "../../vectors/django/dumpdata.json";
+import vectors from "../../vectors/django/logins.json";
+
+/** Milliseconds, far above what the dearest hash takes on a slow machine. */
+const HASHES_TIMEOUT_MS = 120_000;
+/** What costs more is tried once for each count of iterations. */
+const CHEAP_ITERATIONS_MAX = 260_000;
+/** Its id would be the highest of this database, which other tests use too. */
+const LARGE_ID = 2_147_483_539;
+
+const hashOf = new Map<number, string>();
+for (const { model, pk, fields } of dump) {
+  if (model === "auth.user" && fields.password !== undefined) hashOf.set(Number(pk), fields.password);
+}
+const logins = vectors.logins
+  .filter(({ id }) => id !== LARGE_ID)
+  .map((login) => ({ ...login, hash: parsePasswordHash(hashOf.get(login.id) ?? "") }));
+const isSupported = ({ hash }: { hash: { algorithm: string } }) => hash.algorithm !== "unsupported";
+const accepted = logins.filter((login) => login.verdict === "must-accept" && isSupported(login));
+
+async function* dumped() {
+  yield new TextEncoder().encode(JSON.stringify(dump.filter(({ pk }) => pk !== LARGE_ID)));
+}
+
+async function signIn(username: string, password: string): Promise<number> {
+  const body = { username, password };
+  return (await ask("/api/accounts/login", { body, address: uniqueAddress() })).status;
+}
+
+beforeAll(async () => {
+  emulateProductionLimits();
+  const options = { db: env.DB, dryRun: false, now: 1_800_000_000 };
+  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options));
+  expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "imported"));
+});
+afterAll(async () => {
+  const ids = JSON.stringify(logins.map(({ id }) => id));
+  await env.DB.batch([
+    env.DB.prepare("DELETE FROM users WHERE id IN (SELECT value FROM json_each(?))").bind(ids),
+    env.DB.prepare("DELETE FROM imported_users WHERE user_id IN (SELECT value FROM json_each(?))").bind(ids),
+  ]);
+});
+
+const iterations = (login: (typeof logins)[number]) =>
+  login.hash.algorithm === "pbkdf2_sha256" ? login.hash.iterations : 0;
+const tried = accepted.filter((login, index) => {
+  const isFirst = accepted.findIndex((other) => iterations(other) === iterations(login)) === index;
+  return isFirst || iterations(login) <= CHEAP_ITERATIONS_MAX;
+});
+
+test("every count of iterations in the table is tried", () => {
+  expect(new Set(tried.map(iterations))).toEqual(
+    new Set([36_000, 100_000, 260_000, 600_000, 720_000, 870_000]),
+  );
+});
+
+describe("signs in with the password, twice, and with no other", () => {
+  test.for(tried.map((login) => [login.case, login] as const))(
+    "%s",
+    { timeout: HASHES_TIMEOUT_MS },
+    async ([, { id, username, password, wrong }]) => {
+      expect(await signIn(username, password)).toBe(200);
+      const hash = await env.DB.prepare("SELECT password_hash FROM users WHERE id = ?").bind(id).first();
+      expect(hash?.password_hash, "renewed on the way").toMatch(/^argon2\$argon2id\$v=19\$m=19456,/);
+      expect(await signIn(username, password)).toBe(200);
+      for (const other of [`${password}x`, ...wrong]) expect(await signIn(username, other)).toBe(401);
+    },
+  );
+});
+
+test("a wrong password is refused before the first sign-in as well", {
+  timeout: HASHES_TIMEOUT_MS,
+}, async () => {
+  const untried = accepted.filter((login) => !tried.includes(login));
+  for (const { username, password, wrong } of untried.slice(0, 2)) {
+    for (const other of [`${password}x`, ...wrong]) expect(await signIn(username, other)).toBe(401);
+  }
+});
+
+describe("is refused with the right password", () => {
+  const refused = logins.filter((login) => login.verdict === "must-reject" || !isSupported(login));
+
+  test.for(refused.map((login) => [login.case, login] as const))(
+    "%s",
+    { timeout: HASHES_TIMEOUT_MS },
+    async ([, { username, password }]) => expect(await signIn(username, password)).toBe(401),
+  );
+
+  test("inactive, unusable, and four kinds of hashes", () => expect(refused).toHaveLength(6));
+});
+
+test("a second import after the sign-ins finds every user unchanged", async () => {
+  const options = { db: env.DB, dryRun: false, now: 1_800_000_001 };
+  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options));
+  expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "unchanged"));
+});
