@@ -1,4 +1,5 @@
 /** The D1 database of a local state folder, from outside of a Worker: no account, no network, no prompt. */
+import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,6 +25,7 @@ export async function openLocal(persistTo: string): Promise<LocalDatabase> {
   const folder = mkdtempSync(join(tmpdir(), "session-authority-"));
   const configPath = join(folder, "wrangler.json");
   writeFileSync(configPath, JSON.stringify({ compatibility_date, d1_databases }));
+  startGuard();
   const persist = { path: join(persistTo, "v3") };
   const proxy = await getPlatformProxy<{ DB: D1Database }>({ configPath, persist, envFiles: [] });
   rmSync(folder, { recursive: true, force: true });
@@ -44,4 +46,10 @@ export async function openLocalAsIs(persistTo: string): Promise<LocalDatabase | 
   await close();
   if (results.length === 0) return null;
   throw new Error("the database is of an earlier version; start the service on it once, which migrates it");
+}
+
+/** Ends the runtime behind the database when this process is gone, also if it was killed. */
+function startGuard(): void {
+  const script = join(ROOT, "scripts/orphan-guard.ts");
+  spawn(process.execPath, [script, String(process.pid)], { detached: true, stdio: "ignore" }).unref();
 }
