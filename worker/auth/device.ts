@@ -3,14 +3,13 @@
  * opens nothing. Its holder's wrong passwords are counted apart, so that a stranger's guesses do
  * not lock the owner out (contract §2).
  */
-import { jwtVerify, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import { asUserId, type TokenId, type UserId } from "../../schema/ids.ts";
 import type { Track } from "../../schema/lockout.ts";
 import { type AppContext, type Service, serviceOf } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
 import { cookieToken } from "../http/cookies.ts";
-import { isTokenFault } from "../tokens/access-token.ts";
-import { isCompactJws } from "../tokens/compact.ts";
+import { verifyOwnJwt } from "../tokens/own-jwt.ts";
 import { refreshKey } from "../tokens/refresh-key.ts";
 
 const ALGORITHM = "HS256";
@@ -23,24 +22,13 @@ export type KnownDevice = { userId: UserId; deviceId: string };
 /** The device that a request shows, in `X-Device-Token` or the cookie, or null. */
 export async function deviceOf(c: AppContext): Promise<KnownDevice | null> {
   const token = c.req.header("X-Device-Token") ?? cookieToken(c, "device");
-  if (token === null || !isCompactJws(token)) return null;
+  if (token === null) return null;
   const service = serviceOf(c);
-  try {
-    const { payload } = await jwtVerify(token, await refreshKey(service.config), {
-      algorithms: [ALGORITHM],
-      typ: TYP,
-      issuer: service.issuer,
-      audience: service.audience,
-      currentDate: new Date(c.var.facts.now * 1000),
-      clockTolerance: 0,
-      requiredClaims: ["sub", "exp", "jti"],
-    });
-    const userId = asUserId(Number(payload.sub));
-    return userId === null || payload.jti === undefined ? null : { userId, deviceId: payload.jti };
-  } catch (error) {
-    if (isTokenFault(error)) return null;
-    throw error;
-  }
+  const key = await refreshKey(service.config);
+  const own = { typ: TYP, algorithm: ALGORITHM, key, now: c.var.facts.now };
+  const payload = await verifyOwnJwt(service, token, own);
+  const userId = asUserId(Number(payload?.sub));
+  return userId === null || payload?.jti === undefined ? null : { userId, deviceId: payload.jti };
 }
 
 /** Who a request's guesses at this user are counted with. */

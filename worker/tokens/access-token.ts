@@ -1,5 +1,5 @@
 /** Access tokens (RFC 9068): made from a session's grant, verified with no look-up. */
-import { decodeProtectedHeader, errors, jwtVerify, SignJWT } from "jose";
+import { decodeProtectedHeader, SignJWT } from "jose";
 import { ACCESS_TYP, type AccessClaims, accessClaims, lifetimeSeconds } from "../../schema/claims.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
@@ -7,6 +7,7 @@ import type { Service } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
 import { isCompactJws } from "./compact.ts";
 import { signingKey, verificationKey } from "./keyring.ts";
+import { isTokenFault, verifyOwnJwt } from "./own-jwt.ts";
 
 /** Another location's clock may be ahead by this much (TOK-03 allows ten seconds). */
 const CLOCK_SKEW_SECONDS_MAX = 10;
@@ -51,32 +52,22 @@ export async function verifyAccessToken(
   token: string,
   now: NumericDate,
 ): Promise<AccessClaims | null> {
-  if (!isCompactJws(token)) return null;
-  try {
-    const { kid } = decodeProtectedHeader(token);
-    const ringKey = await verificationKey(service.config, kid, now);
-    if (ringKey === null) return null;
-    const { payload } = await jwtVerify(token, ringKey.verifyKey, {
-      algorithms: [ringKey.algorithm],
-      typ: ACCESS_TYP,
-      issuer: service.issuer,
-      audience: service.audience,
-      currentDate: new Date(now * 1000),
-      clockTolerance: 0,
-      requiredClaims: ["iss", "aud", "sub", "exp", "iat", "jti", "sid"],
-    });
-    const claims = accessClaims.safeParse(payload);
-    return claims.success && isConsistent(claims.data, service, now) ? claims.data : null;
-  } catch (error) {
-    if (isTokenFault(error)) return null;
-    throw error;
-  }
+  const ringKey = await verificationKey(service.config, kidOf(token), now);
+  if (ringKey === null) return null;
+  const { verifyKey: key, algorithm } = ringKey;
+  const payload = await verifyOwnJwt(service, token, { typ: ACCESS_TYP, algorithm, key, now });
+  const claims = accessClaims.safeParse(payload);
+  return claims.success && isConsistent(claims.data, service, now) ? claims.data : null;
 }
 
-/** True for what a bad token causes; anything else is our own fault and must not look like one. */
-export function isTokenFault(error: unknown): boolean {
-  // jose says TypeError for a header that is no JSON object, which only a token can cause here.
-  return error instanceof errors.JOSEError || (error instanceof TypeError && /header/i.test(error.message));
+/** The key that a token names, if it has the form of one; nothing of it is believed yet. */
+function kidOf(token: string): string | undefined {
+  try {
+    return isCompactJws(token) ? decodeProtectedHeader(token).kid : undefined;
+  } catch (error) {
+    if (isTokenFault(error)) return undefined;
+    throw error;
+  }
 }
 
 function isConsistent(claims: AccessClaims, service: Service, now: NumericDate): boolean {

@@ -1,5 +1,5 @@
 /** Refresh tokens: JWTs that only this service reads, signed with a key that only the edge holds. */
-import { jwtVerify, SignJWT } from "jose";
+import { SignJWT } from "jose";
 import {
   formatRefreshJti,
   parseRefreshJti,
@@ -10,8 +10,7 @@ import {
 import type { NumericDate } from "../../schema/time.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
 import type { Service } from "../context.ts";
-import { isTokenFault } from "./access-token.ts";
-import { isCompactJws } from "./compact.ts";
+import { verifyOwnJwt } from "./own-jwt.ts";
 import { refreshKey } from "./refresh-key.ts";
 
 const ALGORITHM = "HS256";
@@ -40,23 +39,10 @@ export async function verifyRefreshToken(
   token: string,
   now: NumericDate,
 ): Promise<RefreshClaims | null> {
-  if (!isCompactJws(token)) return null;
-  try {
-    const { payload } = await jwtVerify(token, await refreshKey(service.config), {
-      algorithms: [ALGORITHM],
-      typ: REFRESH_TYP,
-      issuer: service.issuer,
-      audience: service.audience,
-      currentDate: new Date(now * 1000),
-      clockTolerance: 0,
-      requiredClaims: ["iss", "aud", "sub", "exp", "iat", "jti", "sid"],
-    });
-    const claims = refreshClaims.safeParse(payload);
-    if (!claims.success || claims.data.sub !== String(claims.data.user_id)) return null;
-    const name = parseRefreshJti(claims.data.jti);
-    return name === null ? null : { ...claims.data, token: name };
-  } catch (error) {
-    if (isTokenFault(error)) return null;
-    throw error;
-  }
+  const key = await refreshKey(service.config);
+  const payload = await verifyOwnJwt(service, token, { typ: REFRESH_TYP, algorithm: ALGORITHM, key, now });
+  const claims = refreshClaims.safeParse(payload);
+  if (!claims.success || claims.data.sub !== String(claims.data.user_id)) return null;
+  const name = parseRefreshJti(claims.data.jti);
+  return name === null ? null : { ...claims.data, token: name };
 }
