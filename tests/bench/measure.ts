@@ -1,0 +1,76 @@
+/** Rounds of short slices: every scenario once a round, in random order, so that drift hits all alike. */
+import type { Options } from "./arguments.ts";
+import type { Host } from "./host.ts";
+import { drive } from "./load.ts";
+import type { Scenario } from "./scenarios.ts";
+import { quantile, shuffled } from "./statistics.ts";
+
+/** One slice. Times in milliseconds; `cpuMs` is the runtime's, per request. */
+export type Reading = { p50: number; p95: number; perSecond: number; cpuMs: number | null; requests: number };
+export type Row = { name: string; loops: number; readings: Reading[] };
+export type Metric = "p50" | "perSecond" | "cpuMs";
+
+const WARM_UP_MS = 300;
+/** An object that nobody has asked for ten seconds sleeps: what a slice needs is woken before it counts. */
+const LEAD_IN_MS = 200;
+
+/** Rows in the order of the scenarios; `readings` in the order of the rounds. */
+export async function measure(
+  host: Host,
+  scenarios: readonly Scenario[],
+  { rounds, sliceMs }: Pick<Options, "rounds" | "sliceMs">,
+): Promise<Row[]> {
+  const rows = scenarios.flatMap((scenario) =>
+    scenario.at.map((loops) => ({ scenario, loops, readings: [] })),
+  );
+  const measured: (Row & { scenario: Scenario })[] = rows.map((row) => ({ ...row, name: row.scenario.name }));
+  for (const row of measured) await slice(host, row, WARM_UP_MS);
+  for (let round = 0; round < rounds; round += 1) {
+    for (const row of shuffled(measured, Math.random)) {
+      row.readings.push(await slice(host, row, sliceMs));
+    }
+  }
+  return measured.map(({ name, loops, readings }) => ({ name, loops, readings }));
+}
+
+async function slice(
+  host: Host,
+  row: { scenario: Scenario; loops: number },
+  forMs: number,
+): Promise<Reading> {
+  const { scenario, loops } = row;
+  const origin = host.origins[scenario.worker];
+  const prepared = await scenario.open(loops);
+  const beside = besides(origin, scenario);
+  if (scenario.isUsedUp !== true) await drive(origin, prepared, LEAD_IN_MS);
+  const cpuBefore = host.cpuMs();
+  const { latenciesMs, elapsedMs } = await drive(origin, prepared, forMs);
+  const cpuAfter = host.cpuMs();
+  await beside.end();
+  if (scenario.settleMs !== undefined) await pause(scenario.settleMs);
+  const requests = latenciesMs.length;
+  return {
+    p50: quantile(latenciesMs, 0.5),
+    p95: quantile(latenciesMs, 0.95),
+    perSecond: (requests * 1000) / elapsedMs,
+    cpuMs: cpuBefore === null || cpuAfter === null ? null : (cpuAfter - cpuBefore) / requests,
+    requests,
+  };
+}
+
+/** What runs beside a slice, until the slice is over. */
+function besides(origin: string, scenario: Scenario): { end: () => Promise<void> } {
+  let isOver = false;
+  const loops = (scenario.beside?.() ?? []).map((loop) => () => (isOver ? null : loop()));
+  const running = drive(origin, loops, Number.POSITIVE_INFINITY);
+  return {
+    end: async () => {
+      isOver = true;
+      await running;
+    },
+  };
+}
+
+function pause(forMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, forMs));
+}
