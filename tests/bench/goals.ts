@@ -61,7 +61,9 @@ export function operationGoals(rows: readonly Row[], revokeSizes: readonly numbe
   };
   return [
     times("verify ÷ signature check", "verify", "signature check", 1.25),
+    times("… like for like, token in a body", "verify", "signature check, token in a body", 1.25),
     times("verify over RPC ÷ signature check", "verify over RPC", "signature check", 1.25),
+    times("… like for like, over RPC", "verify over RPC", "signature check over RPC", 1.25),
     times("GET user ÷ signature check + D1 read", "GET user", "signature check + D1 read", 1.5),
     times("refresh ÷ refresh floor", "refresh", "refresh floor", 1.6),
     {

@@ -38,7 +38,7 @@ export async function measureGrowth(
     worker: Scenario["worker"],
     purpose: number,
   ): Scenario => {
-    return { name, worker, at: [1], open: (loops) => refreshLoops(users, loops, purpose) };
+    return { name, worker, at: [1, 8], open: (loops) => refreshLoops(users, loops, purpose) };
   };
   const rows = await measure(
     host,

@@ -23,9 +23,10 @@ import { noHashModule } from "./no-hash.ts";
 
 /**
  * `service`: the hash taken out, the limits raised. `small`: the same again, with users of its own.
- * `hashing`: only the limits raised. `counted`: the limits as they are, and a tail that counts.
+ * `hashing`: only the limits raised; `elsewhere`: another isolate before the same objects. `counted`:
+ * the limits as they are, and a tail that counts.
  */
-export type WorkerName = "service" | "small" | "hashing" | "counted" | "floors";
+export type WorkerName = "service" | "small" | "hashing" | "elsewhere" | "counted" | "floors";
 export type Host = {
   origins: Record<WorkerName, string>;
   service: Bundle;
@@ -83,6 +84,7 @@ export async function startHost(): Promise<Host> {
       service: await origin("service"),
       small: await origin("small"),
       hashing: await origin("hashing"),
+      elsewhere: await origin("elsewhere"),
       counted: await origin("counted"),
       floors: await origin("floors"),
     },
@@ -120,6 +122,7 @@ async function workers(service: Bundle, floors: Bundle, hasRpc: boolean): Promis
     { ...raised, name: "service", modules: hashless },
     { ...raised, name: "small", modules: hashless },
     { ...raised, name: "hashing", modules: service.modules },
+    { ...raised, name: "elsewhere", modules: service.modules, durableObjects: objectsOf(raised, "hashing") },
     { ...asItIs, name: "counted", modules: hashless, tails: [{ name: "floors" }] },
     {
       ...common,
@@ -136,6 +139,18 @@ async function workers(service: Bundle, floors: Bundle, hasRpc: boolean): Promis
       },
     },
   ];
+}
+
+/** The objects of another Worker. */
+function objectsOf({ durableObjects = {} }: V4WorkerOptionsShape, scriptName: string) {
+  const names = Object.entries(durableObjects).map(([name, object]) => [name, classOf(object)] as const);
+  return Object.fromEntries(
+    names.map(([name, className]) => [name, { className, scriptName, useSQLite: true }]),
+  );
+}
+
+function classOf(object: string | { className: string }): string {
+  return typeof object === "string" ? object : object.className;
 }
 
 async function migrations(): Promise<string[]> {

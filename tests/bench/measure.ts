@@ -10,7 +10,8 @@ export type Reading = { p50: number; p95: number; perSecond: number; cpuMs: numb
 export type Row = { name: string; loops: number; readings: Reading[] };
 export type Metric = "p50" | "perSecond" | "cpuMs";
 
-const WARM_UP_MS = 300;
+/** Before the first round, each scenario runs until its code has been compiled for good. */
+const WARM_UP_MS = 1000;
 /** An object that nobody has asked for ten seconds sleeps: what a slice needs is woken before it counts. */
 const LEAD_IN_MS = 200;
 
@@ -20,11 +21,13 @@ export async function measure(
   scenarios: readonly Scenario[],
   { rounds, sliceMs }: Pick<Options, "rounds" | "sliceMs">,
 ): Promise<Row[]> {
-  const rows = scenarios.flatMap((scenario) =>
-    scenario.at.map((loops) => ({ scenario, loops, readings: [] })),
+  const measured = scenarios.flatMap((scenario) =>
+    scenario.at.map((loops) => ({ name: scenario.name, scenario, loops, readings: [] as Reading[] })),
   );
-  const measured: (Row & { scenario: Scenario })[] = rows.map((row) => ({ ...row, name: row.scenario.name }));
-  for (const row of measured) await slice(host, row, WARM_UP_MS);
+  for (const scenario of scenarios) {
+    if (scenario.isUsedUp === true) continue;
+    await drive(host.origins[scenario.worker], await scenario.open(Math.max(...scenario.at)), WARM_UP_MS);
+  }
   for (let round = 0; round < rounds; round += 1) {
     for (const row of shuffled(measured, Math.random)) {
       row.readings.push(await slice(host, row, sliceMs));
@@ -41,7 +44,7 @@ async function slice(
   const { scenario, loops } = row;
   const origin = host.origins[scenario.worker];
   const prepared = await scenario.open(loops);
-  const beside = besides(origin, scenario);
+  const beside = await besides(origin, scenario);
   if (scenario.isUsedUp !== true) await drive(origin, prepared, LEAD_IN_MS);
   const cpuBefore = host.cpuMs();
   const { latenciesMs, elapsedMs } = await drive(origin, prepared, forMs);
@@ -59,9 +62,9 @@ async function slice(
 }
 
 /** What runs beside a slice, until the slice is over. */
-function besides(origin: string, scenario: Scenario): { end: () => Promise<void> } {
+async function besides(origin: string, scenario: Scenario): Promise<{ end: () => Promise<void> }> {
   let isOver = false;
-  const loops = (scenario.beside?.() ?? []).map((loop) => () => (isOver ? null : loop()));
+  const loops = ((await scenario.beside?.()) ?? []).map((loop) => () => (isOver ? null : loop()));
   const running = drive(origin, loops, Number.POSITIVE_INFINITY);
   return {
     end: async () => {

@@ -2,7 +2,7 @@
 import type { Options } from "./arguments.ts";
 import type { Host, WorkerName } from "./host.ts";
 import type { Call, Loop } from "./load.ts";
-import { addressOf, login, PASSWORD, refreshLoops, type SignedIn, signIn, USERS } from "./users.ts";
+import { addressOf, Fresh, login, PASSWORD, refreshLoops, type SignedIn, signIn, USERS } from "./users.ts";
 
 export type Scenario = {
   name: string;
@@ -14,7 +14,7 @@ export type Scenario = {
   /** Makes ready what a slice consumes, outside of its time. */
   open: (loops: number) => Loop[] | Promise<Loop[]>;
   /** Runs beside the slice and is not measured. */
-  beside?: () => Loop[];
+  beside?: () => Promise<Loop[]>;
   /** Nothing can be asked twice: no lead-in. */
   isUsedUp?: true;
   /** What the service still does after its answers (alarms, deliveries) must not fall into the next slice. */
@@ -23,7 +23,8 @@ export type Scenario = {
 
 const BOTH = [1, 32] as const;
 const ONE = [1] as const;
-const DELIVERED_MS = 2500;
+const FEW = 4;
+const DELIVERED_MS = 1800;
 
 /** The same request again and again, each loop its own. */
 const forever = (loops: number, call: (loop: number) => Call): Loop[] =>
@@ -85,7 +86,14 @@ export function floors(users: readonly SignedIn[], hash: string): Scenario[] {
 /** The operations of the service, each with the floor that it stands on. */
 export function ours(host: Host, users: SignedIn[], options: Options): Scenario[] {
   const tokenOf = (loop: number) => users[loop % users.length]?.access ?? "";
-  const withHash = (turn: number) => login(among(USERS.hashed, turn), 1);
+  const spare = new Fresh(USERS.spare);
+  const hashed = new Fresh(USERS.hashed);
+  /** Logins of users who are new in this slice: nobody piles up sessions, and everybody's objects are awake. */
+  const logins = async (fresh: Fresh, worker: WorkerName, count: number, loops: number): Promise<Loop[]> => {
+    const ids = fresh.take(count);
+    await signIn(host, ids, { worker });
+    return turning(loops, (turn) => login(ids[turn % count] ?? 0, 0));
+  };
   const verify = (loop: number): Call => ({
     method: "POST",
     path: "/api/accounts/token/verify",
@@ -121,26 +129,29 @@ export function ours(host: Host, users: SignedIn[], options: Options): Scenario[
       ...service,
       name: "login, hash taken out",
       floor: "login floor",
-      open: (n) => turning(n, (turn) => login(among(USERS.signedIn, turn), 5)),
+      open: (n) => logins(spare, "service", users.length, n),
     },
-    { ...hashing, name: "login", floor: "hash alone", open: (n) => turning(n, withHash) },
+    { ...hashing, name: "login", floor: "hash alone", open: (n) => logins(hashed, "hashing", FEW, n) },
     {
       ...hashing,
       name: "verify beside four logins",
       floor: "signature check",
       open: (n) => forever(n, verify),
-      beside: () => turning(4, withHash),
+      beside: () => logins(hashed, "hashing", FEW, FEW),
     },
     ...options.revokeSizes.map((sessions) => {
-      return revokeAll(host, sessions, Math.min(options.revokedEach, options.revokeSessions / sessions));
+      return revokeAll(
+        host,
+        spare,
+        sessions,
+        Math.min(options.revokedEach, options.revokeSessions / sessions),
+      );
     }),
   ];
 }
 
-let spare: number = USERS.spare.from;
-
 /** Each of so many users is signed in anew with so many sessions, and ends them all once. */
-function revokeAll(host: Host, sessions: number, users: number): Scenario {
+function revokeAll(host: Host, fresh: Fresh, sessions: number, users: number): Scenario {
   const logout = ({ id, access }: SignedIn): Call => ({
     method: "POST",
     path: "/api/accounts/logout",
@@ -156,9 +167,7 @@ function revokeAll(host: Host, sessions: number, users: number): Scenario {
     isUsedUp: true,
     settleMs: DELIVERED_MS,
     open: async () => {
-      const ids = Array.from({ length: users }, (_, i) => spare + i);
-      spare += users;
-      const queue = await signIn(host, ids, { each: sessions });
+      const queue = await signIn(host, fresh.take(users), { each: sessions });
       return [
         () => {
           const next = queue.shift();

@@ -11,8 +11,8 @@ export const PASSWORD = "a quiet harbour 27";
 export const USERS = {
   signedIn: { from: 1, to: 64 },
   /** With the hash that a registration makes; everybody else's needs no work. */
-  hashed: { from: 65, to: 128 },
-  spare: { from: 129 },
+  hashed: { from: 65, to: 1_000 },
+  spare: { from: 1_001, to: 20_000 },
   growing: { from: 20_001 },
   counted: { from: 40_001 },
   count: 40_010,
@@ -54,7 +54,7 @@ export function addressOf(id: number, purpose: number): string {
   return `${20 + purpose}.${(id >> 16) & 255}.${(id >> 8) & 255}.${id & 255}`;
 }
 
-export function login(id: number, purpose = 0): Call {
+export function login(id: number, purpose: number): Call {
   const body = { username: `${NAME}-${id}`, password: PASSWORD };
   return { method: "POST", path: "/api/accounts/login", address: addressOf(id, purpose), body };
 }
@@ -63,13 +63,18 @@ export function login(id: number, purpose = 0): Call {
 export async function signIn(
   host: Host,
   ids: readonly number[],
-  { each = 1, worker = "service" }: { each?: number; worker?: WorkerName } = {},
+  {
+    each = 1,
+    worker = "service",
+    purpose = 0,
+  }: { each?: number; worker?: WorkerName; purpose?: number } = {},
 ): Promise<SignedIn[]> {
   const queue = [...ids];
   const found = new Map<number, SignedIn>();
   const lane = async (): Promise<void> => {
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-      for (let i = 0; i < each; i += 1) found.set(id, pairOf(id, await ask(host.origins[worker], login(id))));
+      for (let i = 0; i < each; i += 1)
+        found.set(id, pairOf(id, await ask(host.origins[worker], login(id, purpose))));
     }
   };
   await Promise.all(Array.from({ length: SIGN_IN_LANES }, lane));
@@ -101,6 +106,24 @@ export function refreshLoops(users: SignedIn[], loops: number, purpose: number):
       return { call: refresh(user, purpose), done };
     };
   });
+}
+
+/** Hands out users that nobody had before. Throws when there are no more. */
+export class Fresh {
+  #next: number;
+  readonly #last: number;
+
+  constructor({ from, to }: { from: number; to: number }) {
+    this.#next = from;
+    this.#last = to;
+  }
+
+  take(count: number): number[] {
+    const ids = Array.from({ length: count }, (_, i) => this.#next + i);
+    this.#next += count;
+    if (this.#next > this.#last + 1) throw new Error("not enough users for so many rounds");
+    return ids;
+  }
 }
 
 function never(id: number): never {
