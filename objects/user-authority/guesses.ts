@@ -3,8 +3,7 @@
  * methods run inside a turn of the object.
  */
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt, Track } from "../../schema/lockout.ts";
-import { type NumericDate, toNumericDate } from "../../schema/time.ts";
-import type { Origin } from "../../schema/user-authority.ts";
+import type { OpenSession, Origin } from "../../schema/user-authority.ts";
 import type { Outbox } from "../outbox.ts";
 import { DELIVERY_DELAY_MS } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
@@ -14,11 +13,11 @@ import {
   decideSettle,
   isForgettable,
   type Lockout,
-  type LockoutPolicy,
   lockoutAt,
   lockoutKeptUntil,
   UNLOCKED,
 } from "./lockout.ts";
+import type { Turn } from "./turn.ts";
 
 export class Guesses {
   readonly #sql: SqlStorage;
@@ -32,37 +31,42 @@ export class Guesses {
   }
 
   /** One row written, or none if refused. */
-  reserve({ ticket, track }: ReserveAttempt, policy: LockoutPolicy, nowMs: number): ReserveAnswer {
-    const { answer, lockout } = decideReserve(this.#read(track), ticket, toNumericDate(nowMs), policy);
-    if (answer.kind === "reserved") this.#write(track, lockout, policy, nowMs);
+  reserve({ ticket, track }: ReserveAttempt, turn: Turn): ReserveAnswer {
+    const { answer, lockout } = decideReserve(this.#read(track), ticket, turn.now, turn.policy);
+    if (answer.kind === "reserved") this.#write(track, lockout, turn);
     return answer;
   }
 
   /** One row written; two more for the event if it locks. */
-  settle(command: SettleAttempt, policy: LockoutPolicy, nowMs: number): void {
-    const now = toNumericDate(nowMs);
+  settle(command: SettleAttempt, turn: Turn): void {
+    const { now, nowMs, policy } = turn;
     const { lockout, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
-    this.#write(command.track, lockout, policy, nowMs);
+    this.#write(command.track, lockout, turn);
     if (!hasLocked) return;
     const isFinal = lockout.consecutive >= policy.lockoutCeiling;
     this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }
 
+  /** The attempt that a session was opened by, if one was needed, has succeeded as a whole. */
+  settleSuccess({ attempt, user, client, requestId }: OpenSession, turn: Turn): void {
+    if (attempt === null) return;
+    this.settle({ ...attempt, outcome: "success", userId: user.id, client, requestId }, turn);
+  }
+
   /** Frees every track, also past the ceiling. */
-  unlock(command: Origin & { userId: number; note: string }, nowMs: number): void {
+  unlock(command: Origin & { userId: number; note: string }, { now, nowMs }: Turn): void {
     const { rowsWritten } = this.#sql.exec("DELETE FROM lockouts");
     if (rowsWritten === 0) return;
-    this.#outbox.appendEvent(accountUnlocked(command, toNumericDate(nowMs)));
+    this.#outbox.appendEvent(accountUnlocked(command, now));
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }
 
   /** Fails what was never settled, forgets what has passed; true if anything is left. */
-  expire(policy: LockoutPolicy, nowMs: number): boolean {
-    const now = toNumericDate(nowMs);
+  expire(turn: Turn): boolean {
+    const { now, policy } = turn;
     const tracks = this.#sql.exec<{ track: Track }>("SELECT track FROM lockouts").toArray();
-    for (const { track } of tracks)
-      this.#write(track, lockoutAt(this.#read(track), now, policy), policy, nowMs);
+    for (const { track } of tracks) this.#write(track, lockoutAt(this.#read(track), now, policy), turn);
     return this.#sql.exec("SELECT 1 FROM lockouts LIMIT 1").toArray().length > 0;
   }
 
@@ -73,8 +77,7 @@ export class Guesses {
     return row === undefined ? UNLOCKED : (JSON.parse(row.state) as Lockout);
   }
 
-  #write(track: Track, lockout: Lockout, policy: LockoutPolicy, nowMs: number): void {
-    const now: NumericDate = toNumericDate(nowMs);
+  #write(track: Track, lockout: Lockout, { now, nowMs, policy }: Turn): void {
     if (isForgettable(lockout, now, policy)) {
       this.#sql.exec("DELETE FROM lockouts WHERE track = ?", track);
       return;

@@ -1,0 +1,190 @@
+/**
+ * The sessions of one user: loads, decides, writes, tells. Its methods run inside a turn of the
+ * object, and answer for an object without an account as for a session that nobody has.
+ */
+import type { AuditEvent } from "../../schema/audit-events.ts";
+import { type Denial, denialTtlSeconds } from "../../schema/revocation.ts";
+import type { NumericDate } from "../../schema/time.ts";
+import type * as contract from "../../schema/user-authority.ts";
+import type { LimitsTable } from "../limits-table.ts";
+import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
+import { decideReservation } from "../rate-limit.ts";
+import type { WakeUp } from "../wake-up.ts";
+import { repeatedElsewhere, sessionEnded, sessionsRevoked } from "./events.ts";
+import { decideExpiry } from "./expiry.ts";
+import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
+import { decideOpen } from "./open-session.ts";
+import { decideRefresh } from "./refresh.ts";
+import { moveEpoch } from "./revoke.ts";
+import type { UserAuthorityState } from "./state.ts";
+import { timelineOf } from "./timeline.ts";
+import type { Turn } from "./turn.ts";
+
+export const REVOKED = { kind: "denied", reason: "revoked" } as const;
+export const UNKNOWN = { kind: "denied", reason: "unknown" } as const;
+
+export class Sessions {
+  readonly #state: UserAuthorityState;
+  readonly #limits: LimitsTable;
+  readonly #outbox: Outbox;
+  readonly #wakeUp: WakeUp;
+
+  constructor(state: UserAuthorityState, limits: LimitsTable, outbox: Outbox, wakeUp: WakeUp) {
+    this.#state = state;
+    this.#limits = limits;
+    this.#outbox = outbox;
+    this.#wakeUp = wakeUp;
+  }
+
+  /** Two rows written for a user's first session, one for another. */
+  open(command: contract.OpenSession, turn: Turn): contract.OpenSessionAnswer {
+    const { now } = turn;
+    const known = this.account(command);
+    const live = known === null ? [] : this.#state.liveFamilies(known, now);
+    const decision = decideOpen(known, live, command, now, turn.policy);
+    if (decision.kind === "denied") return decision;
+    const { account, family, evicted } = decision;
+    this.#state.putAccount(account, now);
+    this.#state.insertFamily(family);
+    this.#wakeUp.noLaterThan(family.expiresAt * 1000, turn.nowMs);
+    const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, turn);
+    return { kind: "opened", grant: grantOf(family, account, now), denial };
+  }
+
+  /** One row written, or none. */
+  refresh(command: contract.Refresh, turn: Turn): contract.RefreshAnswer {
+    const account = this.account(command);
+    const family = this.#state.family(command.sid);
+    const decision = decideRefresh(family, account, command, turn.nowMs, turn.policy);
+    if (decision.kind === "deny" || account === null || family === null) return { ...REVOKED, denial: null };
+    switch (decision.kind) {
+      case "rotate":
+        this.#state.rotateFamily(decision.family);
+        return { kind: "rotated", grant: grantOf(decision.family, account, turn.now) };
+      case "repeat":
+        if (decision.elsewhere) this.#tell(repeatedElsewhere(family, account, command, turn.now), turn);
+        return { kind: "repeated", grant: grantOf(family, account, turn.now) };
+      case "end": {
+        const denial = this.#end([family], account, decision, command, turn);
+        return { kind: "denied", reason: decision.reason === "reuse" ? "reused" : "revoked", denial };
+      }
+    }
+  }
+
+  revoke(command: contract.Revoke, turn: Turn): contract.RevokeAnswer {
+    const { by, scope, reason } = command;
+    const { now } = turn;
+    const account = this.account(command);
+    if (account === null) return UNKNOWN;
+    if (by !== null && !this.#isConfirmed(by, account, now)) return REVOKED;
+    const answer = (revoked: number, to: Account): contract.RevokeAnswer => {
+      return { kind: "revoked", revoked, epoch: to.epoch, at: now, denial: this.denial(to, turn) };
+    };
+    if (scope.kind === "all") {
+      const count = this.#state.liveCount(account, now);
+      if (count === 0) return answer(0, account);
+      const moved = moveEpoch(account, reason, now);
+      this.#state.moveEpoch(moved, now);
+      this.#outbox.appendDenial();
+      const asked = { by: by?.sid ?? null, reason, note: command.note };
+      this.#tell(sessionsRevoked(moved, asked, command, now), turn);
+      return answer(count, moved);
+    }
+    const live = this.#state.liveFamilies(account, now);
+    const ending = live.filter(({ sid }) => (scope.kind === "one" ? sid === scope.sid : sid !== by?.sid));
+    if (scope.kind === "one" && ending.length === 0) return UNKNOWN;
+    this.#end(ending, account, { reason, verdict: null }, command, turn);
+    return answer(ending.length, account);
+  }
+
+  confirm(by: contract.Bearer, { now }: Turn): contract.ConfirmAnswer {
+    const account = this.account(by);
+    const family = this.#state.family(by.sid);
+    if (family === null || !isConfirmed(by, account, family, now)) return REVOKED;
+    return { kind: "confirmed", user: account.user, epoch: account.epoch, newest: family.tokenId };
+  }
+
+  /** One row written at most. */
+  lease(command: contract.Lease, turn: Turn): contract.LeaseAnswer {
+    const { by, rule, settle } = command;
+    const account = this.account(by);
+    if (!this.#isConfirmed(by, account, turn.now)) return REVOKED;
+    const spentBefore = this.#limits.log(rule.name);
+    const { reservation, log } = decideReservation(spentBefore, rule, command, turn.nowMs);
+    if (reservation.granted > 0 || settle.length > 0) this.#limits.put(rule, log);
+    return { kind: "leased", denial: this.denial(account, turn), reservation };
+  }
+
+  list(command: { by: contract.Bearer | null } & contract.Era, { now }: Turn): contract.ListSessionsAnswer {
+    const account = this.account(command);
+    if (account === null) return command.by === null ? { kind: "sessions", sessions: [] } : REVOKED;
+    if (command.by !== null && !this.#isConfirmed(command.by, account, now)) return REVOKED;
+    const live = this.#state.liveFamilies(account, now);
+    live.sort((one, other) => other.createdAt - one.createdAt);
+    return { kind: "sessions", sessions: live.map(viewOf) };
+  }
+
+  timeline(command: contract.Timeline, { now }: Turn): contract.TimelineAnswer {
+    const account = this.account(command);
+    if (command.by !== null && !this.#isConfirmed(command.by, account, now)) return REVOKED;
+    const family = this.#state.family(command.sid);
+    if (account === null || family === null) return UNKNOWN;
+    return { kind: "timeline", events: timelineOf(family, account, now) };
+  }
+
+  /** Forgets what has expired. When the next one does, or null if no session is left. */
+  expire({ now, policy }: Turn): NumericDate | null {
+    const movedAt = this.#state.epochMovedAt();
+    const { forget, nextAt } = decideExpiry(
+      this.#state.families(),
+      movedAt,
+      now,
+      policy.accessTokenTtlSeconds,
+    );
+    for (const sid of forget) this.#state.deleteFamily(sid);
+    return nextAt;
+  }
+
+  /** The account, with what the asking edge knows of the global epoch. */
+  account({ revokedBefore }: contract.Era): Account | null {
+    const stored = this.#state.account();
+    if (stored === null || stored.revokedBefore >= revokedBefore) return stored;
+    this.#state.putEra(revokedBefore);
+    return inEra(stored, revokedBefore);
+  }
+
+  /** Everything that access tokens made so far must not be believed for. */
+  denial(account: Account, { now, policy }: Turn): Denial {
+    const ttl = denialTtlSeconds(policy.accessTokenTtlSeconds);
+    const ended = this.#state.endedSince(now - ttl);
+    return {
+      epoch: account.epoch,
+      sids: Object.fromEntries(ended.map(({ sid, endedAt }) => [sid, endedAt + ttl])),
+    };
+  }
+
+  #isConfirmed(by: contract.Bearer, account: Account | null, now: NumericDate): account is Account {
+    return isConfirmed(by, account, this.#state.family(by.sid), now);
+  }
+
+  #end(
+    families: readonly Family[],
+    account: Account,
+    end: { reason: contract.EndReason; verdict: contract.ReuseVerdict | null },
+    origin: contract.Origin,
+    turn: Turn,
+  ): Denial | null {
+    if (families.length === 0) return null;
+    for (const family of families) {
+      this.#state.endFamily(family.sid, end.reason, end.verdict, turn.now);
+      this.#tell(sessionEnded(family, end, account, origin, turn.now), turn);
+    }
+    this.#outbox.appendDenial();
+    return this.denial(account, turn);
+  }
+
+  #tell(event: AuditEvent, { nowMs }: Turn): void {
+    this.#outbox.appendEvent(event);
+    this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+  }
+}
