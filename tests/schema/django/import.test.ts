@@ -154,7 +154,13 @@ describe("after changes on both sides", () => {
 
   test("of a deleted user nothing is kept but the id", () => {
     const sql = "SELECT * FROM imported_users WHERE user_id = 110";
-    const kept = { user_id: 110, source_digest: "", account_digest: "", password_digest: "" };
+    const kept = {
+      user_id: 110,
+      source_digest: "",
+      account_digest: "",
+      password_digest: "",
+      renewed_digest: null,
+    };
     expect({ ...withDatabase((db) => db.prepare(sql).get()) }).toEqual(kept);
   });
 
