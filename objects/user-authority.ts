@@ -78,6 +78,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#known(unused, (turn) => this.#sessions.revoke(command, turn));
   }
 
+  /** Hears of a change that D1 has made: the newest state is kept, and sessions go on or end. */
+  async hearOfUser(command: contract.HearOfUser): Promise<contract.HearOfUserAnswer> {
+    return this.#anew((turn) => this.#sessions.hear(command, turn));
+  }
+
   /** Whether a token's session is live at this very moment, and for whom. */
   async confirm(by: contract.Bearer): Promise<contract.ConfirmAnswer> {
     return this.#known(REVOKED, (turn) => this.#sessions.confirm(by, turn));

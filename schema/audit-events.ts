@@ -10,6 +10,7 @@ export const EVENT_RISKS = {
   sessions_revoked: "medium",
   everyone_revoked: "critical",
   session_revoked: "medium",
+  access_tokens_revoked: "medium",
   refresh_repeated_elsewhere: "medium",
   token_reuse_detected: "high",
   account_locked: "high",

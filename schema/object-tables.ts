@@ -63,6 +63,8 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    ${LIMITS}
    ${OUTBOX}`,
+  // When the user's state last came: a login that read it before must still be told so.
+  "ALTER TABLE account ADD COLUMN heard_at INTEGER NOT NULL DEFAULT 0;",
 ];
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];

@@ -82,6 +82,28 @@ export type RevokeAnswer =
   | { kind: "revoked"; revoked: number; epoch: number; at: NumericDate; denial: Denial }
   | { kind: "denied"; reason: "revoked" | "unknown" };
 
+/**
+ * News of a change that D1 has made, from whoever made it. The newest `user` is kept, by `version`.
+ * `sessions`: `keep`, they live on, access tokens too; `distrust`, every access token made so far is
+ * dead, and sessions refresh to new ones; `end_others`, all but `by`'s end; `end`, all end. Who is
+ * inactive has none, whatever is asked. Telling it again is harmless, and what was told is durable.
+ */
+export type HearOfUser = Origin &
+  Era & {
+    user: UserState;
+    sessions: "keep" | "distrust" | "end_others" | "end";
+    by: Bearer | null;
+    reason: EndReason;
+    note: string | null;
+  };
+export type HearOfUserAnswer = {
+  kind: "heard";
+  revoked: number;
+  epoch: number;
+  at: NumericDate;
+  denial: Denial;
+};
+
 export type ConfirmAnswer =
   /** `newest`: the family's newest refresh token. */
   | { kind: "confirmed"; user: UserState; epoch: number; newest: TokenId }
@@ -135,6 +157,7 @@ export const END_REASONS = [
   "evicted",
   "reuse",
   "user_inactive",
+  "role_changed",
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 /** Also the ends that no command wrote down. */
@@ -150,6 +173,7 @@ export interface UserAuthorityContract {
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
   refresh(command: Refresh): Promise<RefreshAnswer>;
   revoke(command: Revoke): Promise<RevokeAnswer>;
+  hearOfUser(command: HearOfUser): Promise<HearOfUserAnswer>;
   confirm(by: Bearer): Promise<ConfirmAnswer>;
   lease(command: Lease): Promise<LeaseAnswer>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;

@@ -5,7 +5,7 @@
 import type { AuditEvent, EventType } from "../../schema/audit-events.ts";
 import type { ReserveAttempt } from "../../schema/lockout.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import type { EndReason, Origin, ReuseVerdict } from "../../schema/user-authority.ts";
+import type { EndReason, HearOfUser, Origin, ReuseVerdict } from "../../schema/user-authority.ts";
 import type { Account, Family } from "./family.ts";
 import type { Lockout } from "./lockout.ts";
 
@@ -16,6 +16,7 @@ const EVENT_OF: Record<EndReason, EventType> = {
   evicted: "session_evicted",
   reuse: "token_reuse_detected",
   user_inactive: "session_revoked",
+  role_changed: "session_revoked",
 };
 
 /** A session has ended. A family ends once, so its id and the type name the event. */
@@ -51,6 +52,24 @@ export function sessionsRevoked(
     sid: asked.by,
     reason: asked.reason,
     details: { note: asked.note },
+  };
+}
+
+/** Every access token made so far is dead, since the user changed: sessions have ended, or refresh to new ones. */
+export function tokensRevoked(
+  moved: Account,
+  { by, reason, note, ...origin }: HearOfUser,
+  doSessionsLive: boolean,
+  at: NumericDate,
+): AuditEvent {
+  if (!doSessionsLive) return sessionsRevoked(moved, { by: by?.sid ?? null, reason, note }, origin, at);
+  return {
+    ...common(moved, origin, at),
+    id: `${moved.user.id}.access_tokens_revoked.${moved.epoch}`,
+    type: "access_tokens_revoked",
+    sid: by?.sid ?? null,
+    reason,
+    details: { note },
   };
 }
 

@@ -12,18 +12,19 @@ export type ExpiryDecision = {
 
 /**
  * A family is kept until its newest token has expired, ended or not: until then a replay must
- * still be told apart from a forgery. A family that ended, and an epoch that moved, are also kept
- * for as long as KV must go on denying the access tokens made before.
+ * still be told apart from a forgery. A family that ended, and an account whose epoch or state
+ * changed, are also kept for as long as KV must go on denying the access tokens made before; that
+ * is longer than any login which read the older state can take.
  */
 export function decideExpiry(
   families: readonly Pick<Family, "sid" | "expiresAt" | "ended">[],
-  epochMovedAt: NumericDate,
+  changedAt: NumericDate,
   now: NumericDate,
   accessTokenTtlSeconds: number,
 ): ExpiryDecision {
   const denialTtl = denialTtlSeconds(accessTokenTtlSeconds);
   const forget: SessionId[] = [];
-  const due = [epochMovedAt + denialTtl];
+  const due = [changedAt + denialTtl];
   for (const { sid, expiresAt, ended } of families) {
     const keptUntil = ended === null ? expiresAt : Math.max(expiresAt, ended.at + denialTtl);
     if (keptUntil <= now) forget.push(sid);

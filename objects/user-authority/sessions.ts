@@ -10,9 +10,10 @@ import type { LimitsTable } from "../limits-table.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import { decideReservation } from "../rate-limit.ts";
 import type { WakeUp } from "../wake-up.ts";
-import { repeatedElsewhere, sessionEnded, sessionsRevoked } from "./events.ts";
+import { repeatedElsewhere, sessionEnded, sessionsRevoked, tokensRevoked } from "./events.ts";
 import { decideExpiry } from "./expiry.ts";
 import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
+import { decideHearing } from "./hear-of-user.ts";
 import { decideOpen } from "./open-session.ts";
 import { decideRefresh } from "./refresh.ts";
 import { moveEpoch } from "./revoke.ts";
@@ -97,6 +98,27 @@ export class Sessions {
     return answer(ending.length, account);
   }
 
+  /** One row written if the state is news, and three, a row a session, or two a session if they feel it. */
+  hear(command: contract.HearOfUser, turn: Turn): contract.HearOfUserAnswer {
+    const { now, nowMs, policy } = turn;
+    const known = this.account(command);
+    const live = known === null ? [] : this.#state.liveFamilies(known, now);
+    const { account, isNews, carried, ending, revoked } = decideHearing(known, live, command, now);
+    if (isNews) this.#state.putAccount(account, now);
+    if (known === null) {
+      const forgetAt = now + denialTtlSeconds(policy.accessTokenTtlSeconds);
+      this.#wakeUp.noLaterThan(forgetAt * 1000, nowMs);
+    } else if (account.epoch > known.epoch) {
+      this.#state.moveEpoch(account, now);
+      for (const family of carried) this.#state.carryFamily(family);
+      this.#outbox.appendDenial();
+      this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+      if (live.length > 0) this.#tell(tokensRevoked(account, command, carried.length > 0, now), turn);
+    }
+    this.#end(ending, account, { reason: command.reason, verdict: null }, command, turn);
+    return { kind: "heard", revoked, epoch: account.epoch, at: now, denial: this.denial(account, turn) };
+  }
+
   confirm(by: contract.Bearer, { now }: Turn): contract.ConfirmAnswer {
     const account = this.account(by);
     const family = this.#state.family(by.sid);
@@ -134,10 +156,9 @@ export class Sessions {
 
   /** Forgets what has expired. When the next one does, or null if no session is left. */
   expire({ now, policy }: Turn): NumericDate | null {
-    const movedAt = this.#state.epochMovedAt();
     const { forget, nextAt } = decideExpiry(
       this.#state.families(),
-      movedAt,
+      this.#state.accountChangedAt(),
       now,
       policy.accessTokenTtlSeconds,
     );

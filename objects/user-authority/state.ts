@@ -75,21 +75,24 @@ export class UserAuthorityState {
     };
   }
 
-  /** 0 where there is no account: an object that only counts guesses at a name. */
-  epochMovedAt(): NumericDate {
-    const [row] = this.#sql.exec<{ at: number }>("SELECT epoch_moved_at AS at FROM account").toArray();
+  /** When state or epoch last changed. 0 where there is no account: an object that only counts guesses at a name. */
+  accountChangedAt(): NumericDate {
+    const [row] = this.#sql
+      .exec<{ at: number }>("SELECT max(epoch_moved_at, heard_at) AS at FROM account")
+      .toArray();
     return row?.at ?? 0;
   }
 
-  /** Writes the account as a login brings it. Costs a row only when something is new. */
+  /** Writes the account as a login or news brings it. Costs a row only when something is new. */
   putAccount(account: Account, now: NumericDate): void {
     const { user, epoch, revokedBefore } = account;
     this.#sql.exec(
       `INSERT INTO account
-         (one, user_id, username, email, role, is_active, version, revoked_before, epoch, epoch_moved_at)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         (one, user_id, username, email, role, is_active, version, revoked_before, epoch, epoch_moved_at, heard_at)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (one) DO UPDATE SET username = excluded.username, email = excluded.email,
          role = excluded.role, is_active = excluded.is_active, version = excluded.version,
+         heard_at = excluded.heard_at,
          revoked_before = max(revoked_before, excluded.revoked_before)
        WHERE (username, email, role, is_active, version) IS NOT
            (excluded.username, excluded.email, excluded.role, excluded.is_active, excluded.version)
@@ -102,6 +105,7 @@ export class UserAuthorityState {
       user.version,
       revokedBefore,
       epoch,
+      now,
       now,
     );
   }
@@ -199,6 +203,11 @@ export class UserAuthorityState {
       family.generation - 1,
     );
     assert(written.rowsWritten === 1, "a rotation writes the row that was decided on");
+  }
+
+  /** Lets a family go on under an epoch that has moved. What has ended stays so. */
+  carryFamily({ sid, epoch }: Family): void {
+    this.#sql.exec("UPDATE families SET epoch = ? WHERE sid = ? AND ended_at IS NULL", epoch, sid);
   }
 
   endFamily(sid: string, reason: EndReason, verdict: ReuseVerdict | null, now: NumericDate): void {
