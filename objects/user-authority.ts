@@ -83,6 +83,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#anew((turn) => this.#sessions.hear(command, turn));
   }
 
+  /** Ends everything of a user who is being deleted, and forgets all but that: exactly once. */
+  async erase(command: contract.EraseUser): Promise<contract.EraseAnswer> {
+    return this.#anew((turn) => this.#sessions.erase(command, turn));
+  }
+
   /** Whether a token's session is live at this very moment, and for whom. */
   async confirm(by: contract.Bearer): Promise<contract.ConfirmAnswer> {
     return this.#known(REVOKED, (turn) => this.#sessions.confirm(by, turn));

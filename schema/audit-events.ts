@@ -16,6 +16,7 @@ export const EVENT_RISKS = {
   account_locked: "high",
   account_unlocked: "medium",
   signing_key_ending: "high",
+  account_deleted: "high",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

@@ -65,6 +65,8 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
    ${OUTBOX}`,
   // When the user's state last came: a login that read it before must still be told so.
   "ALTER TABLE account ADD COLUMN heard_at INTEGER NOT NULL DEFAULT 0;",
+  // Set once the user is deleted: nothing is ever opened for them again.
+  "ALTER TABLE account ADD COLUMN erased_at INTEGER;",
 ];
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];

@@ -166,6 +166,11 @@ export type TimelineReason = EndReason | "everyone_revoked" | "idle" | "max_age"
 /** Whoever unlocks says so in `note`: an admin, or the owner by mail. */
 export type Unlock = Origin & { userId: UserId; note: string };
 
+/** The user is gone for good: ids are never reused. */
+export type EraseUser = Origin & { userId: UserId };
+/** Exactly one of any number of commands is answered `erased`. */
+export type EraseAnswer = { kind: "erased" | "already"; denial: Denial };
+
 export interface UserAuthorityContract {
   reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer>;
   settleAttempt(command: SettleAttempt): Promise<void>;
@@ -178,4 +183,5 @@ export interface UserAuthorityContract {
   lease(command: Lease): Promise<LeaseAnswer>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;
   timeline(command: Timeline): Promise<TimelineAnswer>;
+  erase(command: EraseUser): Promise<EraseAnswer>;
 }

@@ -1,10 +1,12 @@
-/** What the service does once a day, by cron: it warns of signing keys that end with no successor. */
+/** What the service does once a day, by cron: it warns of signing keys that end, and finishes deletions. */
 import type { AuditEvent } from "../schema/audit-events.ts";
 import { readConfig } from "../schema/config.ts";
 import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
 import { log } from "../schema/log.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import { recordEvents } from "./audit.ts";
+import { finishDeletions } from "./deletion.ts";
+import { newRequestId } from "./entropy.ts";
 
 /** A week of daily warnings before a key ends: a lost one is told again the next day. */
 const KEY_NOTICE_SECONDS = 604_800;
@@ -29,6 +31,7 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
     env.DB,
     ending.map((key) => warning(key, now)),
   );
+  await finishDeletions(env, now, newRequestId());
 }
 
 /** One a key and day (UTC), by its id. */

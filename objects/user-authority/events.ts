@@ -131,6 +131,24 @@ export function accountUnlocked(
   };
 }
 
+/** The user is deleted. Says no more than that: the trail forgets the rest of what it knows of them. */
+export function accountDeleted(
+  { userId, requestId }: { userId: number; requestId: string },
+  at: NumericDate,
+): AuditEvent {
+  return {
+    id: `${userId}.account_deleted`,
+    at,
+    type: "account_deleted",
+    userId,
+    sid: null,
+    reason: null,
+    requestId,
+    client: { ip: null, country: null, userAgent: null },
+    details: {},
+  };
+}
+
 function common({ user }: Account, { client, requestId }: Origin, at: NumericDate) {
   return { at, userId: user.id, client, requestId };
 }

@@ -22,6 +22,8 @@ export type Account = {
   user: UserState;
   epoch: number;
   revokedBefore: NumericDate;
+  /** When the user was deleted; null for one who is there. */
+  erasedAt: NumericDate | null;
   /** When the epoch moved and why, the latest few, oldest first. */
   epochHistory: { epoch: number; at: NumericDate; reason: EndReason }[];
 };

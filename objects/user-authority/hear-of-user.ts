@@ -40,8 +40,9 @@ export function decideHearing(
   if (known === null) {
     // Begins above every epoch that an object which emptied itself ever gave out, as a login does.
     const { user, revokedBefore } = command;
-    return { ...nothing, account: { user, epoch: now, revokedBefore, epochHistory: [] } };
+    return { ...nothing, account: { user, epoch: now, revokedBefore, erasedAt: null, epochHistory: [] } };
   }
+  if (known.erasedAt !== null) return { ...nothing, isNews: false, account: known };
   const account = isNews ? { ...known, user: command.user } : known;
   const isMoot = !isNews && live.length === 0; // told twice: the epoch has moved already
   switch (effectOn(account, live, command, isNews)) {

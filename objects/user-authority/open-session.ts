@@ -20,6 +20,7 @@ export function decideOpen(
   policy: SessionPolicy,
 ): OpenDecision {
   const user = command.user;
+  if (known !== null && known.erasedAt !== null) return { kind: "denied", reason: "inactive" };
   if (known !== null && user.version < known.user.version) return { kind: "denied", reason: "stale" };
   if (!user.isActive) return { kind: "denied", reason: "inactive" };
 
@@ -28,6 +29,7 @@ export function decideOpen(
     user,
     epoch: known?.epoch ?? now,
     revokedBefore: Math.max(known?.revokedBefore ?? 0, command.revokedBefore),
+    erasedAt: null,
     epochHistory: known?.epochHistory ?? [],
   };
   const begin = timeIn(account, now);

@@ -10,7 +10,8 @@ import type { LimitsTable } from "../limits-table.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import { decideReservation } from "../rate-limit.ts";
 import type { WakeUp } from "../wake-up.ts";
-import { repeatedElsewhere, sessionEnded, sessionsRevoked, tokensRevoked } from "./events.ts";
+import { decideErasure } from "./deletion.ts";
+import { accountDeleted, repeatedElsewhere, sessionEnded, sessionsRevoked, tokensRevoked } from "./events.ts";
 import { decideExpiry } from "./expiry.ts";
 import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
 import { decideHearing } from "./hear-of-user.ts";
@@ -119,6 +120,18 @@ export class Sessions {
     return { kind: "heard", revoked, epoch: account.epoch, at: now, denial: this.denial(account, turn) };
   }
 
+  /** Three rows written, and one for each that is forgotten. */
+  erase(command: contract.EraseUser, turn: Turn): contract.EraseAnswer {
+    const decision = decideErasure(this.#state.account(), command.userId, turn.now);
+    if (decision.kind === "erase") {
+      this.#state.erase(decision.account, turn.now);
+      this.#outbox.appendDenial();
+      this.#tell(accountDeleted(command, turn.now), turn);
+    }
+    const kind = decision.kind === "erase" ? "erased" : "already";
+    return { kind, denial: this.denial(decision.account, turn) };
+  }
+
   confirm(by: contract.Bearer, { now }: Turn): contract.ConfirmAnswer {
     const account = this.account(by);
     const family = this.#state.family(by.sid);
@@ -161,6 +174,7 @@ export class Sessions {
       this.#state.accountChangedAt(),
       now,
       policy.accessTokenTtlSeconds,
+      this.#state.account()?.erasedAt,
     );
     for (const sid of forget) this.#state.deleteFamily(sid);
     return nextAt;

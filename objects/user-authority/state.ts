@@ -19,6 +19,7 @@ type AccountRow = {
   epoch: number;
   epoch_history: string;
   revoked_before: number;
+  erased_at: number | null;
 };
 
 type FamilyRow = {
@@ -69,6 +70,7 @@ export class UserAuthorityState {
       },
       epoch: row.epoch,
       revokedBefore: row.revoked_before,
+      erasedAt: row.erased_at,
       epochHistory: (JSON.parse(row.epoch_history) as [number, number, EndReason][]).map(
         ([epoch, at, reason]) => ({ epoch, at, reason }),
       ),
@@ -118,6 +120,19 @@ export class UserAuthorityState {
       JSON.stringify(account.epochHistory.map(({ epoch, at, reason }) => [epoch, at, reason])),
       account.epoch,
     );
+  }
+
+  /**
+   * Leaves of the user a tombstone, and what is still to be told to the world. Whatever table a
+   * later step adds is emptied, too.
+   */
+  erase(account: Account, now: NumericDate): void {
+    const tables = this.#sql
+      .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_*'")
+      .toArray();
+    for (const { name } of tables) if (name !== "outbox") this.#sql.exec(`DELETE FROM ${name}`);
+    this.putAccount(account, now);
+    this.#sql.exec("UPDATE account SET erased_at = ?", account.erasedAt);
   }
 
   /** Remembers the global epoch, so that it holds here whatever a later edge knows of it. */

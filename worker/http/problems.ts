@@ -3,7 +3,7 @@
  * the sentence that clients already match on (contract §3). Pure.
  */
 type ProblemRow = { status: ProblemStatus; detail: string };
-export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 429 | 500 | 503;
+export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 409 | 413 | 415 | 429 | 500 | 503;
 
 export const PROBLEMS = {
   missing_fields: { status: 400, detail: "A required field is missing" },
@@ -24,6 +24,7 @@ export const PROBLEMS = {
   permission_denied: { status: 403, detail: "Permission denied" },
   not_found: { status: 404, detail: "Not Found" },
   method_not_allowed: { status: 405, detail: "Method Not Allowed" },
+  last_admin: { status: 409, detail: "The last admin cannot be removed" },
   body_too_large: { status: 413, detail: "The request body is larger than 64 KiB" },
   unsupported_media_type: { status: 415, detail: "The request body must be application/json" },
   account_locked: { status: 429, detail: "Account temporarily locked" },
@@ -73,6 +74,7 @@ const TITLES: Record<ProblemStatus, string> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  409: "Conflict",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   429: "Too Many Requests",

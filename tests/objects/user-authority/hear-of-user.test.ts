@@ -24,7 +24,7 @@ const ADA: UserState = {
   isActive: true,
   version: 3,
 };
-const ACCOUNT: Account = { user: ADA, epoch: 5, revokedBefore: 0, epochHistory: [] };
+const ACCOUNT: Account = { user: ADA, epoch: 5, revokedBefore: 0, erasedAt: null, epochHistory: [] };
 
 const sid = (n: number) => `session-${String(n).padStart(14, "0")}` as SessionId;
 const token = (n: number) => `token-${String(n).padStart(16, "0")}` as TokenId;
@@ -167,6 +167,7 @@ describe("a user who was never heard of", () => {
       user: { ...ADA, version: 4, isActive: false },
       epoch: NOW,
       revokedBefore: 9,
+      erasedAt: null,
       epochHistory: [],
     });
   });

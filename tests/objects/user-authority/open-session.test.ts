@@ -31,6 +31,7 @@ const ACCOUNT: Account = {
   user: ADA,
   epoch: 5,
   revokedBefore: 100,
+  erasedAt: null,
   epochHistory: [{ epoch: 5, at: 50, reason: "logout" }],
 };
 
@@ -108,7 +109,7 @@ describe("the new session", () => {
 describe("the account", () => {
   test("an object that was empty begins at the time as its epoch: above every one it gave out before", () => {
     const { account, family } = opened(null, [], login(), NOW, POLICY);
-    expect(account).toEqual({ user: ADA, epoch: NOW, revokedBefore: 0, epochHistory: [] });
+    expect(account).toEqual({ user: ADA, epoch: NOW, revokedBefore: 0, erasedAt: null, epochHistory: [] });
     expect(family.epoch).toBe(NOW);
   });
 

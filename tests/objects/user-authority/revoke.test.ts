@@ -16,6 +16,7 @@ const ACCOUNT: Account = {
   user: { id: 7 as UserId, username: "ada", email: null, role: "user", isActive: true, version: 1 },
   epoch: 5,
   revokedBefore: 0,
+  erasedAt: null,
   epochHistory: [],
 };
 const FAMILY: Family = {

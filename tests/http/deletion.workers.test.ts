@@ -1,0 +1,346 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { eventValues, INSERT_EVENT } from "../../schema/audit-events.ts";
+import { scheduled } from "../../worker/scheduled.ts";
+import {
+  type Ask,
+  ask,
+  login,
+  PASSWORD,
+  refresh,
+  register,
+  type SignedIn,
+  uniqueAddress,
+} from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+import { askWith, down, unreachable } from "../support/faults.ts";
+
+afterEach(stopClock);
+
+const remove = (user: SignedIn, body: unknown = { password: PASSWORD }, options: Ask = {}) =>
+  ask("/api/accounts/user", {
+    method: "DELETE",
+    token: user.access,
+    address: uniqueAddress(),
+    body,
+    ...options,
+  });
+const signIn = (username: string, options: Ask = {}) =>
+  ask("/api/accounts/login", {
+    body: { username, password: PASSWORD },
+    address: uniqueAddress(),
+    ...options,
+  });
+const count = async (table: string, id: number) =>
+  (
+    await env.DB.prepare(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`)
+      .bind(id)
+      .first<{ n: number }>()
+  )?.n;
+const rowOf = (id: number) => env.DB.prepare("SELECT is_active FROM users WHERE id = ?").bind(id).first();
+const objectOf = ({ id }: { id: number }) => env.USER_AUTHORITY.getByName(String(id));
+const runCron = () =>
+  scheduled({ scheduledTime: Date.now(), cron: "", noRetry: () => undefined } as ScheduledController, env);
+
+function event(userId: number, id: string) {
+  return env.DB.prepare(INSERT_EVENT).bind(
+    ...eventValues({
+      id,
+      at: 1,
+      type: "account_locked",
+      userId,
+      sid: null,
+      reason: "threshold",
+      requestId: "request",
+      client: { ip: "203.0.113.7", country: "NZ", userAgent: "Agent of Ada" },
+      details: { actor: "user:7", note: "Ada asked" },
+    }),
+  );
+}
+
+describe("an account that is deleted", () => {
+  it("REV-05: is gone with every session, and answers as if it had never been", async () => {
+    const user = await register("gone");
+    const other = await login(user);
+    await ask("/api/accounts/user", { method: "PATCH", token: user.access, body: { first_name: "Ada" } });
+    const now = Math.floor(Date.now() / 1000);
+    await env.DB.batch([
+      env.DB.prepare(
+        `INSERT INTO mailed_tokens (digest, user_id, purpose, email, password_version, created_at, expires_at)
+         VALUES (?, ?, 'password_reset', ?, 1, ?, ?)`,
+      ).bind(`${user.id}`.padStart(43, "x"), user.id, user.email, now, now + 60),
+      env.DB.prepare(
+        "INSERT INTO api_keys (key_id, user_id, name, digest, permissions, created_at) VALUES (?, ?, 'ci', 'd', '[]', ?)",
+      ).bind(`key-${user.id}`, user.id, now),
+    ]);
+
+    const answer = await remove(user);
+    expect(answer).toMatchObject({ status: 204, text: "" });
+    for (const one of [user, other]) {
+      expect((await ask("/api/accounts/user", { token: one.access })).body.code).toBe("access_token_revoked");
+      expect((await refresh(one.refresh)).body.code).toBe("refresh_token_revoked");
+    }
+    expect((await signIn(user.username)).body.code).toBe("invalid_credentials");
+    expect((await signIn(user.email)).body.code).toBe("invalid_credentials");
+    expect(await rowOf(user.id)).toBeNull();
+    for (const table of ["profiles", "mailed_tokens", "api_keys"])
+      expect(await count(table, user.id)).toBe(0);
+    expect((await remove(user)).body.code).toBe("access_token_revoked");
+  });
+
+  it("leaves nothing of the user in the object but the id, and KV denies the tokens", async () => {
+    const user = await register("erased");
+    await ask("/api/accounts/login", { body: { username: user.username, password: "wrong" } });
+    await remove(user);
+    await runDurableObjectAlarm(objectOf(user));
+    const left = await runInDurableObject(objectOf(user), (_object, { storage: { sql } }) =>
+      sql
+        .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT GLOB '_*'")
+        .toArray()
+        .flatMap(({ name }) => sql.exec(`SELECT * FROM ${name}`).toArray()),
+    );
+    expect(left).toHaveLength(1);
+    expect(left[0]).toMatchObject({ user_id: user.id, username: "", email: null, is_active: 0 });
+    expect(JSON.stringify(left)).not.toContain(user.username);
+    expect(await env.REVOCATIONS.get(`revoked:${user.id}`)).toContain('"epoch"');
+  });
+
+  it("keeps of the audit trail what happened and the id, and forgets from where and all words", async () => {
+    const user = await register();
+    await event(user.id, `${user.id}.before`).run();
+    await remove(user);
+    await event(user.id, `${user.id}.late`).run();
+    await runDurableObjectAlarm(objectOf(user));
+    const { results } = await env.DB.prepare("SELECT * FROM audit_events WHERE user_id = ?")
+      .bind(user.id)
+      .all();
+    const kept = { at: 1, type: "account_locked", reason: "threshold", request_id: "request" };
+    const gone = { ip: null, country: null, user_agent: null };
+    expect(results).toHaveLength(3);
+    for (const id of ["before", "late"])
+      expect(results).toContainEqual(
+        expect.objectContaining({ ...kept, ...gone, id: `${user.id}.${id}`, details: '{"actor":"user:7"}' }),
+      );
+    expect(results).toContainEqual(
+      expect.objectContaining({ type: "account_deleted", ...gone, details: "{}" }),
+    );
+  });
+
+  it("bequeaths nothing to a later account of the same name", async () => {
+    const user = await register("heir");
+    const device = (await signIn(user.username)).body.device_token;
+    await env.DB.prepare("UPDATE users SET email_verified = 1 WHERE id = ?").bind(user.id).run();
+    for (let i = 0; i < 5; i += 1)
+      await ask("/api/accounts/login", {
+        body: { username: user.username, password: "wrong" },
+        address: uniqueAddress(),
+      });
+    expect((await signIn(user.username)).body.code, "strangers are locked out").toBe("account_locked");
+    const headers = { "X-Device-Token": device };
+    expect((await remove(user, undefined, { headers })).status).toBe(204);
+
+    const { username, email } = user;
+    const body = { username, email, password: PASSWORD, password2: PASSWORD };
+    const again = await ask("/api/accounts/register", { body, address: uniqueAddress() });
+    expect(again.status).toBe(201);
+    expect(again.body.user.id).toBeGreaterThan(user.id);
+    const token = again.body.access_token;
+    const account = (await ask("/api/accounts/user", { token })).body.user;
+    expect(account).toMatchObject({ role: "user", email_verified: false, profile: { first_name: "" } });
+    expect((await ask("/api/accounts/sessions", { token })).body.sessions).toHaveLength(1);
+    expect((await ask("/api/accounts/user", { token: user.access })).body.code).toBe("access_token_revoked");
+    expect((await refresh(user.refresh)).status).toBe(401);
+    expect((await signIn(username)).status, "the lockout is the old account's").toBe(200);
+    const known = await ask("/api/accounts/login", {
+      body: { username, password: "wrong" },
+      headers,
+      address: uniqueAddress(),
+    });
+    expect(known.status).toBe(401);
+    const tracks = await runInDurableObject(objectOf(again.body.user), (_object, { storage }) =>
+      storage.sql.exec<{ track: string }>("SELECT track FROM lockouts").toArray(),
+    );
+    expect(tracks, "the old device is a stranger").toEqual([{ track: "strangers" }]);
+  });
+
+  it("is refused by its object after an eviction, and the object is empty a day later", async () => {
+    const user = await register();
+    await remove(user);
+    await evictDurableObject(objectOf(user));
+    expect((await refresh(user.refresh)).status).toBe(401);
+    await runDurableObjectAlarm(objectOf(user));
+    passSeconds(86_401);
+    await runDurableObjectAlarm(objectOf(user));
+    const tables = await runInDurableObject(objectOf(user), (_object, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'account'").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+});
+
+describe("who may not, and what is wrong", () => {
+  it("refuses a wrong password, counts it as a guess (LCK-06), and changes nothing", async () => {
+    const user = await register();
+    for (let i = 0; i < 5; i += 1)
+      expect((await remove(user, { password: "wrong" })).body.code).toBe("invalid_credentials");
+    expect(await remove(user)).toMatchObject({ status: 429, body: { code: "account_locked" } });
+    expect((await ask("/api/accounts/user", { token: user.access })).status).toBe(200);
+  });
+
+  it("refuses wrong types, other tokens and no token, and changes nothing", async () => {
+    const user = await register();
+    for (const password of [undefined, null, ""])
+      expect((await remove(user, { password })).body).toMatchObject({
+        code: "missing_fields",
+        error: "Password is required",
+      });
+    for (const password of [1, true, [PASSWORD], { PASSWORD }])
+      expect((await remove(user, { password })).body.code).toBe("invalid_request");
+    expect((await remove(user, undefined, { rawBody: "{" })).body.code).toBe("malformed_json");
+    expect((await remove(user, undefined, { token: user.refresh })).body.code).toBe("invalid_access_token");
+    const body = { password: PASSWORD };
+    const nobody = await ask("/api/accounts/user", { method: "DELETE", body, address: uniqueAddress() });
+    expect(nobody.body.code).toBe("token_required");
+    expect((await ask("/api/accounts/user", { token: user.access })).status).toBe(200);
+  });
+
+  it("the last admin stays, of two who go at once one stays, and who goes leaves no admin rights behind", async () => {
+    const admins = [await register("admin"), await register("admin")];
+    await env.DB.prepare("UPDATE users SET role = 'user' WHERE role = 'admin'").run();
+    const ids = JSON.stringify(admins.map(({ id }) => id));
+    await env.DB.prepare("UPDATE users SET role = 'admin' WHERE id IN (SELECT value FROM json_each(?))")
+      .bind(ids)
+      .run();
+    const answers = await Promise.all(admins.map((admin) => remove(admin)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 409]);
+    const [stays] = admins.filter((_admin, index) => answers[index]?.status === 409);
+    if (stays === undefined) throw new Error("one stays");
+    for (let i = 0; i < 7; i += 1)
+      expect((await remove(stays)).body, "and it is no wrong guess").toMatchObject({ code: "last_admin" });
+    expect(await rowOf(stays.id)).toEqual({ is_active: 1 });
+    await env.DB.prepare("UPDATE users SET role = 'user' WHERE id = ?").bind(stays.id).run();
+  });
+});
+
+describe("at once", () => {
+  it("twenty deletions: one is 204, the others get a clear answer", async () => {
+    const user = await register();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => remove(user)));
+    expect(answers.filter(({ status }) => status === 204)).toHaveLength(1);
+    for (const { status, body } of answers.filter(({ status }) => status !== 204)) {
+      expect([401, 429], body?.code).toContain(status);
+      expect(["access_token_revoked", "account_locked"]).toContain(body.code);
+    }
+    expect(await rowOf(user.id)).toBeNull();
+  });
+
+  it("logins and refreshes that run beside a deletion leave no session alive", async () => {
+    for (let round = 0; round < 3; round += 1) {
+      const user = await register();
+      const headers = { "X-Device-Token": (await signIn(user.username)).body.device_token };
+      const [deletion, ...others] = await Promise.all([
+        remove(user),
+        ...Array.from({ length: 4 }, () => signIn(user.username, { headers })),
+        refresh(user.refresh, { address: uniqueAddress() }),
+        ask("/api/accounts/user", { method: "PATCH", token: user.access, body: { first_name: "Ada" } }),
+      ]);
+      expect(deletion?.status).toBe(204);
+      for (const { status, body } of others) {
+        expect([200, 401, 503]).toContain(status);
+        if (body?.access_token === undefined) continue;
+        const read = await ask("/api/accounts/user", { token: body.access_token, address: uniqueAddress() });
+        expect(read.body.code).toBe("access_token_revoked");
+        expect((await refresh(body.refresh_token, { address: uniqueAddress() })).status).toBe(401);
+      }
+      expect(await count("profiles", user.id)).toBe(0);
+    }
+  });
+
+  it("a login that found the user in D1 before the deletion opens nothing after it", async () => {
+    const user = await register();
+    await remove(user);
+    const opened = await objectOf(user).openSession({
+      user: {
+        id: user.id as never,
+        username: user.username,
+        email: null,
+        role: "user",
+        isActive: true,
+        version: 99,
+      },
+      sid: "AAAAAAAAAAAAAAAAAAAAAA" as never,
+      tokenId: "AAAAAAAAAAAAAAAAAAAAAA" as never,
+      clientKey: "",
+      deviceName: null,
+      amr: ["pwd"],
+      attempt: null,
+      client: { ip: null, country: null, userAgent: null },
+      requestId: "late",
+      revokedBefore: 0,
+    });
+    expect(opened).toEqual({ kind: "denied", reason: "inactive" });
+  });
+});
+
+describe("DUR-03: a deletion that was interrupted", () => {
+  const init = (user: SignedIn) => ({
+    method: "DELETE",
+    body: JSON.stringify({ password: PASSWORD }),
+    headers: { Authorization: `Bearer ${user.access}`, "CF-Connecting-IP": uniqueAddress() },
+  });
+
+  /** D1 that fails once the row itself is to be deleted. */
+  const failingAtTheEnd = new Proxy(env.DB, {
+    get: (db, name) => {
+      const value: unknown = Reflect.get(db, name);
+      if (name !== "prepare") return typeof value === "function" ? value.bind(db) : value;
+      return (sql: string) => (sql.startsWith("DELETE FROM users") ? down() : db.prepare(sql));
+    },
+  });
+
+  it("before its object heard of it, is closed to logins and finished by the same request", async () => {
+    const user = await register();
+    await env.DB.batch([
+      env.DB.prepare("INSERT INTO deletions (user_id, asked_at) VALUES (?, 1)").bind(user.id),
+      env.DB.prepare("UPDATE users SET is_active = 0, version = version + 1 WHERE id = ?").bind(user.id),
+    ]);
+    expect((await signIn(user.username)).status).toBe(401);
+    expect((await remove(user)).status).toBe(204);
+    expect(await rowOf(user.id)).toBeNull();
+  });
+
+  it("after its object heard of it, is 503, opens no session, and is finished by the daily run", async () => {
+    const user = await register();
+    expect((await askWith({ DB: failingAtTheEnd }, "/api/accounts/user", init(user))).status).toBe(503);
+    expect(await rowOf(user.id)).toEqual({ is_active: 0 });
+    expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
+    await env.DB.prepare("UPDATE users SET is_active = 1 WHERE id = ?").bind(user.id).run();
+    expect((await signIn(user.username)).status, "not even if someone reactivates it").toBe(401);
+    passSeconds(301);
+    await runCron();
+    expect(await rowOf(user.id)).toBeNull();
+  });
+
+  it("the daily run leaves alone what is still under way, and forgets what was finished long ago", async () => {
+    const [fresh, old] = [await register(), await register()];
+    await remove(old);
+    await env.DB.prepare("INSERT INTO deletions (user_id, asked_at) VALUES (?, ?)")
+      .bind(fresh.id, Math.floor(Date.now() / 1000))
+      .run();
+    await runCron();
+    expect(await rowOf(fresh.id)).not.toBeNull();
+    expect(await count("deletions", old.id)).toBe(1);
+    passSeconds(7_776_001);
+    await runCron();
+    expect(await rowOf(fresh.id)).toBeNull();
+    expect(await count("deletions", old.id)).toBe(0);
+  });
+
+  it("with a part down is 503 and no wrong guess, and changes nothing", async () => {
+    const user = await register();
+    for (const broken of [{ DB: down() }, { USER_AUTHORITY: unreachable() }, { IP_GUARD: unreachable() }])
+      expect((await askWith(broken, "/api/accounts/user", init(user))).status).toBe(503);
+    expect(await rowOf(user.id)).toEqual({ is_active: 1 });
+  });
+});

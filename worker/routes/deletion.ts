@@ -1,0 +1,60 @@
+/**
+ * `DELETE /api/accounts/user`: the account's end, at its owner's word and password. Of many at once
+ * one is answered 204; the others find their session ended.
+ */
+import { z } from "@hono/zod-openapi";
+import { bearerOf } from "../auth/bearer.ts";
+import { deviceOf, trackOf } from "../auth/device.ts";
+import type { App } from "../context.ts";
+import { closeAccount, eraseAccount } from "../deletion.ts";
+import { guess } from "../guess.ts";
+import { clearTokenCookies } from "../http/cookies.ts";
+import { Refusal } from "../http/problems.ts";
+import { defineRoute, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { verifyPassword } from "../passwords/registry.ts";
+import { noteDenial } from "../user-cache.ts";
+import { findWithProfile } from "../users.ts";
+
+const route = defineRoute(
+  {
+    access: "confirmed",
+    tier: "confirmed",
+    limits: ["auth"],
+    cost: "3 D1 queries (a row for each of what the account has), 3 UserAuthority calls (4 rows written, one for each session, and 1 alarm), 1 hash, 1 signature checked",
+    missing: "Password is required",
+  },
+  {
+    method: "delete",
+    path: "/api/accounts/user",
+    summary: "Delete one's account",
+    security: [{ bearer: [] }],
+    request: jsonBody(z.object({ password: z.string().min(1) })),
+    responses: {
+      204: { description: "Every session has ended and personal data is erased" },
+      ...problemAnswers(400, 401, 403, 409, 413, 415, 429, 503),
+    },
+  },
+);
+
+export function mountDeletion(app: App): void {
+  serve(app, route, async (c) => {
+    const { user_id } = bearerOf(c);
+    const { now, client, requestId } = c.var.facts;
+    const row = await findWithProfile(c.env.DB, user_id);
+    if (row === null) throw new Refusal("access_token_revoked");
+    const track = trackOf(await deviceOf(c), user_id);
+    const { password } = c.req.valid("json");
+    // All of it inside the gate: what an outage interrupts is no wrong guess.
+    const answer = await guess(c, { userId: user_id, typed: row.username, track }, async () => {
+      const { matches } = await verifyPassword(password, row.password_hash);
+      if (!matches) return null;
+      if (!(await closeAccount(c.env.DB, user_id, now))) throw new Refusal("last_admin");
+      return eraseAccount(c.env, user_id, { client, requestId });
+    });
+    if (answer === null) throw new Refusal("invalid_credentials");
+    noteDenial(user_id, answer.denial);
+    if (answer.kind === "already") throw new Refusal("access_token_revoked");
+    clearTokenCookies(c);
+    return c.body(null, 204);
+  });
+}
