@@ -17,6 +17,7 @@ export const EVENT_RISKS = {
   account_unlocked: "medium",
   signing_key_ending: "high",
   account_deleted: "high",
+  account_exported: "medium",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

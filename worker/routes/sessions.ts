@@ -1,9 +1,7 @@
 /** `/api/accounts/sessions`: a user's own sessions (ASVS 7.5.2). The user's object answers, so all of it is confirmed. */
 import { z } from "@hono/zod-openapi";
-import bowser from "bowser";
 import { asSessionId } from "../../schema/ids.ts";
-import { toIso } from "../../schema/time.ts";
-import type { RevocationScope, SessionView } from "../../schema/user-authority.ts";
+import type { RevocationScope } from "../../schema/user-authority.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -11,26 +9,12 @@ import type { App, AppContext } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
+import { sessionSchema, sessionView } from "../session-view.ts";
 import { noteDenial } from "../user-cache.ts";
 
 const PATH = "/api/accounts/sessions";
 const confirmed = { access: "bearer" as const, tier: "confirmed" as const, limits: [] };
 const security = [{ bearer: [] }];
-
-const sessionSchema = z
-  .object({
-    id: z.string(),
-    current: z.boolean(),
-    created_at: z.iso.datetime(),
-    last_seen_at: z.iso.datetime(),
-    expires_at: z.iso.datetime(),
-    ip: z.string().nullable(),
-    country: z.string().nullable(),
-    user_agent: z.string().nullable(),
-    device: z.string().nullable(),
-    amr: z.array(z.string()),
-  })
-  .openapi("Session");
 
 const list = defineRoute(
   { ...confirmed, cost: "1 UserAuthority call (no row written), 1 signature checked" },
@@ -79,7 +63,7 @@ export function mountSessions(app: App): void {
     const command = { by, revokedBefore: by.revokedBefore };
     const answer = await reach("user_authority", () => userAuthority(c.env, user_id).listSessions(command));
     if (answer.kind === "denied") throw new Refusal("access_token_revoked");
-    return c.json({ sessions: answer.sessions.map((view) => shown(view, sid)) }, 200);
+    return c.json({ sessions: answer.sessions.map((view) => sessionView(view, sid)) }, 200);
   });
   serve(app, endOne, async (c) => {
     const target = asSessionId(c.req.valid("param").id);
@@ -110,28 +94,4 @@ async function revoke(c: AppContext, scope: RevocationScope) {
   }
   noteDenial(user_id, answer.denial);
   return answer;
-}
-
-function shown(view: SessionView, currentSid: string): z.infer<typeof sessionSchema> {
-  const { client } = view;
-  return {
-    id: view.sid,
-    current: view.sid === currentSid,
-    created_at: toIso(view.createdAt),
-    last_seen_at: toIso(view.lastUsedAt),
-    expires_at: toIso(view.expiresAt),
-    ip: client.ip,
-    country: client.country,
-    user_agent: client.userAgent,
-    device: view.deviceName ?? deviceOf(client.userAgent),
-    amr: view.amr,
-  };
-}
-
-/** "Firefox on Linux", for a person to recognise; decides nothing. */
-function deviceOf(userAgent: string | null): string | null {
-  if (userAgent === null || userAgent === "") return null;
-  const { browser, os } = bowser.parse(userAgent);
-  const names = [browser.name, os.name].filter((name) => name !== undefined && name !== "");
-  return names.length === 0 ? null : names.join(" on ");
 }
