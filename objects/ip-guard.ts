@@ -3,8 +3,8 @@
  * command; a refusal writes nothing; an object whose periods have all passed empties itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { IpGuardContract, Reserve } from "../schema/ip-guard.ts";
-import type { ChargeAnswer, LimitRule, Reservation } from "../schema/limits.ts";
+import type { IpGuardContract } from "../schema/ip-guard.ts";
+import type { ChargeAnswer, LimitRule, Reservation, Wish } from "../schema/limits.ts";
 import { IP_GUARD_TABLES } from "../schema/object-tables.ts";
 import { LimitsTable } from "./limits-table.ts";
 import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "./rate-limit.ts";
@@ -38,13 +38,8 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     });
   }
 
-  async reserve(command: Reserve): Promise<Reservation> {
-    return this.#turn((nowMs) => {
-      const { rule, settle } = command;
-      const { reservation, log } = decideReservation(this.#limits.log(rule.name), rule, command, nowMs);
-      if (reservation.granted > 0 || settle.length > 0) this.#put(rule, log, nowMs);
-      return reservation;
-    });
+  async reserve(wishes: Wish[]): Promise<Reservation[]> {
+    return this.#turn((nowMs) => wishes.map((wish) => this.#reserve(wish, nowMs)));
   }
 
   async ping(): Promise<true> {
@@ -62,6 +57,13 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     if (isNeeded) return;
     this.#isReady = false;
     await this.ctx.storage.deleteAll(); // the alarm goes with it
+  }
+
+  #reserve(wish: Wish, nowMs: number): Reservation {
+    const { rule, settle } = wish;
+    const { reservation, log } = decideReservation(this.#limits.log(rule.name), rule, wish, nowMs);
+    if (reservation.granted > 0 || settle.length > 0) this.#put(rule, log, nowMs);
+    return reservation;
   }
 
   #put(rule: LimitRule, log: RequestLog, nowMs: number): void {

@@ -3,8 +3,11 @@
 /** Every limit by name: all but `user` count per client address. */
 export const LIMIT_CLASSES = ["ip", "auth", "refresh", "register", "user"] as const;
 export type LimitClass = (typeof LIMIT_CLASSES)[number];
-/** The limits that one request may count to beside `ip`; charged exactly, never from a reservation. */
-export type StrictLimit = Exclude<LimitClass, "ip" | "user">;
+/** The limits of a client address that a request may count to beside `ip`. */
+export type OwnLimit = Exclude<LimitClass, "ip" | "user">;
+/** Those on guessing and on new accounts: charged exactly, never paid from a reservation. */
+export const STRICT_LIMITS = ["auth", "register"] as const;
+export type StrictLimit = (typeof STRICT_LIMITS)[number];
 
 /** At most `limit` requests in any `seconds` in a row. */
 export type Rate = { limit: number; seconds: number };
@@ -22,6 +25,9 @@ export const RESERVATION_MS = 5000;
 
 /** Some of a budget, for one isolate of the edge to use. `granted` may be 0. */
 export type Reservation = { id: number; granted: number; budget: Budget };
+
+/** What an edge asks for: up to `want` requests of a limit, and the ends of earlier reservations. */
+export type Wish = { rule: LimitRule; want: number; settle: Settlement[] };
 
 /** How much of a reservation was used, once it is used up or has ended. */
 export type Settlement = { id: number; used: number };

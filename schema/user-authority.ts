@@ -5,7 +5,7 @@
 import type { ClientView } from "./audit-events.ts";
 import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
-import type { LimitRule, Reservation, Settlement } from "./limits.ts";
+import type { Reservation, Wish } from "./limits.ts";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
 import type { Denial } from "./revocation.ts";
 import type { NumericDate } from "./time.ts";
@@ -110,7 +110,7 @@ export type ConfirmAnswer =
   | { kind: "denied"; reason: "revoked" };
 
 /** `rule` is the user's own limit; `want` requests of it are asked for. */
-export type Lease = { by: Bearer; rule: LimitRule; want: number; settle: Settlement[] };
+export type Lease = Wish & { by: Bearer };
 /** Good for `RESERVATION_MS` from when it was asked for: what is denied, and how much may be spent. */
 export type LeaseAnswer =
   | { kind: "leased"; denial: Denial; reservation: Reservation }

@@ -9,11 +9,11 @@ import {
   RESERVATION_MS,
   type Reservation,
   type Settlement,
+  type Wish,
 } from "../schema/limits.ts";
 import { isFresh } from "../schema/time.ts";
 
 type Grant = { id: number; left: number; used: number; askedAtMs: number };
-type Ask = { want: number; settle: Settlement[] };
 
 /** A busy client's share of the budget in one reservation: a fifth, so that a burst costs five calls. */
 const SHARES = 5;
@@ -42,35 +42,60 @@ export class Pool {
   }
 
   /**
-   * Asks for more, and settles what is over. One request at first, so that a client that asks
-   * seldom has exactly what it uses counted; a share once it is seen to come again, but one share
-   * at a time, so that a burst does not reserve what it will not use; none if `isPaid`.
-   *
-   * True if the request at hand is admitted: by what was granted, however late the answer came, or
-   * by what another request of this isolate was granted and did not use.
+   * Asks for more, and settles what is over. True if the request at hand is admitted: by what was
+   * granted, however late the answer came, or by what another request of this isolate was granted
+   * and did not use. With `isPaid` it is admitted already, and nothing but settling is asked for.
    */
   async refill(
     rule: LimitRule,
     nowMs: number,
     isPaid: boolean,
-    ask: (command: Ask) => Promise<Reservation | null>,
+    ask: (wish: Wish) => Promise<Reservation | null>,
   ): Promise<boolean> {
+    const { wish, isShare } = this.#wish(rule, nowMs, isPaid);
+    try {
+      return this.#hear(await ask(wish), nowMs, isPaid);
+    } finally {
+      if (isShare) this.#isShareAsked = false;
+    }
+  }
+
+  /** `refill` for several limits that one request counts to, in one question. */
+  static async refillEach(
+    pools: readonly { pool: Pool; rule: LimitRule }[],
+    nowMs: number,
+    ask: (wishes: Wish[]) => Promise<Reservation[]>,
+  ): Promise<boolean[]> {
+    const asked = pools.map(({ pool, rule }) => ({ pool, ...pool.#wish(rule, nowMs, false) }));
+    try {
+      const answers = await ask(asked.map(({ wish }) => wish));
+      return asked.map(({ pool }, index) => pool.#hear(answers[index] ?? null, nowMs, false));
+    } finally {
+      for (const { pool, isShare } of asked) if (isShare) pool.#isShareAsked = false;
+    }
+  }
+
+  /**
+   * One request at first, so that a client that asks seldom has exactly what it uses counted; a
+   * share once it is seen to come again, but one share at a time, so that a burst does not reserve
+   * what it will not use.
+   */
+  #wish(rule: LimitRule, nowMs: number, isPaid: boolean): { wish: Wish; isShare: boolean } {
     const isBusy = isFresh(this.#askedAtMs, nowMs, RESERVATION_MS);
     const isShare = isBusy && !isPaid && !this.#isShareAsked;
     const want = isPaid ? 0 : isShare ? Math.max(1, Math.floor(rule.limit / SHARES)) : 1;
     this.#askedAtMs = nowMs;
     if (isShare) this.#isShareAsked = true;
-    try {
-      const reservation = await ask({ want, settle: this.#settleable(nowMs) });
-      if (reservation === null) return isPaid;
-      const { id, granted, budget } = reservation;
-      this.#budget = budget;
-      if (isPaid || granted === 0) return isPaid || this.take(nowMs);
-      this.#grants.push({ id, left: granted - 1, used: 1, askedAtMs: nowMs });
-      return true;
-    } finally {
-      if (isShare) this.#isShareAsked = false;
-    }
+    return { wish: { rule, want, settle: this.#settleable(nowMs) }, isShare };
+  }
+
+  #hear(reservation: Reservation | null, nowMs: number, isPaid: boolean): boolean {
+    if (reservation === null) return isPaid;
+    const { id, granted, budget } = reservation;
+    this.#budget = budget;
+    if (isPaid || granted === 0) return isPaid || this.take(nowMs);
+    this.#grants.push({ id, left: granted - 1, used: 1, askedAtMs: nowMs });
+    return true;
   }
 
   /** What is left of the limit as far as this isolate knows, its own reservations included. */

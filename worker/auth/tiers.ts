@@ -80,7 +80,7 @@ async function ask(
   const rule: LimitRule = { name: "user", ...config.rates.user };
   const answers: LeaseAnswer[] = [];
   const isAdmitted = await known.pool.refill(rule, nowMs, isSpent, async (wish) => {
-    const command = { by, rule, ...wish };
+    const command = { by, ...wish };
     const answer = await reach("user_authority", () => userAuthority(env, claims.user_id).lease(command));
     answers.push(answer);
     return answer.kind === "leased" ? answer.reservation : null;

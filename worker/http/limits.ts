@@ -1,5 +1,11 @@
 /** Charging a request to its address's limits, and the headers that say what is left. */
-import type { Budget, LimitRule, StrictLimit } from "../../schema/limits.ts";
+import {
+  type Budget,
+  type LimitRule,
+  type OwnLimit,
+  STRICT_LIMITS,
+  type StrictLimit,
+} from "../../schema/limits.ts";
 import { log } from "../../schema/log.ts";
 import { toIso } from "../../schema/time.ts";
 import { ipGuard, reach } from "../authorities.ts";
@@ -8,58 +14,85 @@ import { type AppContext, readClockMs, serviceOf } from "../context.ts";
 import { Pool } from "../pool.ts";
 import { Outage, Refusal } from "./problems.ts";
 
+/** A general limit of an address: one that may be paid from a reservation. */
+type PooledLimit = "ip" | Exclude<OwnLimit, StrictLimit>;
+
 const ADDRESSES_MAX = 10_000;
-const pools = new BoundedMap<string, Pool>(ADDRESSES_MAX);
+const pools = new BoundedMap<string, Map<PooledLimit, Pool>>(ADDRESSES_MAX);
 
 /**
- * Charges one request to `ip` and to `strict`, all or none. With a limit of its own it is one
- * exact object call; without, it is paid from a reservation where this isolate has one. Refused:
- * 429 with a true `Retry-After`. With the guard down, requests with a limit of their own are
- * refused (503), the rest pass and are logged (RL-06).
+ * Charges one request to `ip` and to `own`, all or none. With a strict limit it is one exact
+ * object call; without, it is paid from reservations where this isolate has them. Refused: 429
+ * with a true `Retry-After`. With the guard down, requests with a limit of their own are refused
+ * (503), the rest pass and are logged (RL-06).
  */
-export async function admit(c: AppContext, strict: readonly StrictLimit[]): Promise<void> {
+export async function admit(c: AppContext, own: readonly OwnLimit[]): Promise<void> {
   const { address, now, requestId, settings } = c.var.facts;
   if (settings.kind === "wrong") return; // only health gets here, and it must answer
   if (address === null) throw new Refusal("client_address_required");
+  const strict = STRICT_LIMITS.filter((name) => own.includes(name));
+  const pooled: PooledLimit[] = ["ip", ...own.filter((name) => name === "refresh")];
   try {
-    await (strict.length > 0 ? charge(c, address, strict) : spend(c, address));
+    await (strict.length > 0 ? charge(c, address, pooled, strict) : spend(c, address, pooled));
   } catch (error) {
-    if (!(error instanceof Outage) || strict.length > 0) throw error;
+    if (!(error instanceof Outage) || own.length > 0) throw error;
     log(toIso(now), { level: "error", event: "limits_unavailable", part: error.part, request_id: requestId });
   }
 }
 
-/** The address's own limit may be paid from a reservation also here; the strict ones never are. */
-async function charge(c: AppContext, address: string, strict: readonly StrictLimit[]): Promise<void> {
+/** One call to the guard, for all that is not paid from a reservation. */
+async function charge(
+  c: AppContext,
+  address: string,
+  pooled: readonly PooledLimit[],
+  strict: readonly StrictLimit[],
+): Promise<void> {
   const { rates } = serviceOf(c).config;
-  const pool = poolOf(address);
   const nowMs = readClockMs();
-  const isPaid = pool.take(nowMs);
-  const names = isPaid ? strict : (["ip", ...strict] as const);
-  const rules = names.map((name) => ({ name, ...rates[name] }));
+  const members = pooled.map((name) => memberOf(c, address, name, nowMs));
+  const paid = members.filter(({ isPaid }) => isPaid);
+  const unpaid = members.filter(({ isPaid }) => !isPaid).map(({ rule }) => rule.name);
+  const rules = [...unpaid, ...strict].map((name) => ({ name, ...rates[name] }));
   const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules));
-  const budget = isPaid ? pool.budget(nowMs) : null;
-  c.var.budgets.push(...(budget === null ? [] : [budget]), ...answer.budgets);
+  c.var.budgets.push(...budgetsOf(paid, nowMs), ...answer.budgets);
   if (answer.kind === "admitted") return;
-  if (isPaid) pool.putBack();
+  for (const { pool } of paid) pool.putBack();
   throw new Refusal("rate_limited", { retryAfterSeconds: answer.retryAfterSeconds });
 }
 
-async function spend(c: AppContext, address: string): Promise<void> {
-  const rule: LimitRule = { name: "ip", ...serviceOf(c).config.rates.ip };
-  const pool = poolOf(address);
+/** No call while every reservation lasts; one for all that do not. */
+async function spend(c: AppContext, address: string, pooled: readonly PooledLimit[]): Promise<void> {
   const nowMs = readClockMs();
-  const isAdmitted =
-    pool.take(nowMs) ||
-    (await pool.refill(rule, nowMs, false, (wish) =>
-      reach("ip_guard", () => ipGuard(c.env, address).reserve({ rule, ...wish })),
-    ));
-  const budget = pool.budget(nowMs);
-  if (budget !== null) c.var.budgets.push(budget);
-  if (!isAdmitted) throw new Refusal("rate_limited", { retryAfterSeconds: budget?.resetSeconds ?? 1 });
+  const members = pooled.map((name) => memberOf(c, address, name, nowMs));
+  const unpaid = members.filter(({ isPaid }) => !isPaid);
+  if (unpaid.length > 0) {
+    const admitted = await Pool.refillEach(unpaid, nowMs, (wishes) =>
+      reach("ip_guard", () => ipGuard(c.env, address).reserve(wishes)),
+    );
+    unpaid.forEach((member, index) => {
+      member.isPaid = admitted[index] ?? false;
+    });
+  }
+  c.var.budgets.push(...budgetsOf(members, nowMs));
+  if (members.every(({ isPaid }) => isPaid)) return;
+  const waits = members.map(({ pool, isPaid }) => (isPaid ? 0 : (pool.budget(nowMs)?.resetSeconds ?? 1)));
+  for (const { pool, isPaid } of members) if (isPaid) pool.putBack();
+  throw new Refusal("rate_limited", { retryAfterSeconds: Math.max(...waits) });
 }
 
-const poolOf = (address: string): Pool => pools.touch(address, () => new Pool());
+type Member = { pool: Pool; rule: LimitRule; isPaid: boolean };
+
+/** The address's pool of a limit, with this request taken from it if it has one left. */
+function memberOf(c: AppContext, address: string, name: PooledLimit, nowMs: number): Member {
+  const ofAddress = pools.touch(address, () => new Map());
+  const pool = ofAddress.get(name) ?? new Pool();
+  ofAddress.set(name, pool);
+  return { pool, rule: { name, ...serviceOf(c).config.rates[name] }, isPaid: pool.take(nowMs) };
+}
+
+function budgetsOf(members: readonly Member[], nowMs: number): Budget[] {
+  return members.map(({ pool }) => pool.budget(nowMs)).filter((budget) => budget !== null);
+}
 
 /**
  * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers) for every limit that

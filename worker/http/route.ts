@@ -5,7 +5,7 @@
  */
 import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
-import type { StrictLimit } from "../../schema/limits.ts";
+import type { OwnLimit } from "../../schema/limits.ts";
 import { requireAdmin } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
 import type { App, AppContext, AppEnv } from "../context.ts";
@@ -37,7 +37,7 @@ export type RouteRules = {
   access: Access;
   tier: Tier;
   /** The limits that it counts to, beside `ip`, which every `/api/` and `/oauth/` path counts to. */
-  limits: StrictLimit[];
+  limits: OwnLimit[];
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
   /** The sentence for a missing required member of the body. */
