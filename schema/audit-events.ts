@@ -18,6 +18,12 @@ export const EVENT_RISKS = {
   signing_key_ending: "high",
   account_deleted: "high",
   account_exported: "medium",
+  user_changed_by_admin: "medium",
+  session_ended_by_admin: "medium",
+  role_permissions_changed: "medium",
+  admin_action_refused: "medium",
+  api_key_created: "medium",
+  api_key_revoked: "medium",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

@@ -10,8 +10,8 @@ import type { NumericDate } from "./time.ts";
 export const ACCESS_TYP = "at+jwt";
 export const REFRESH_TYP = "rt+jwt";
 
-export const ROLES = ["user", "admin"] as const;
-export type Role = (typeof ROLES)[number];
+/** A name; what it may do is said by D1's `roles`, and one that is not there may do nothing. */
+export type Role = string;
 
 const numericDate = z.int().nonnegative();
 const text = z.string().min(1);
@@ -41,13 +41,17 @@ const common = {
   exp: numericDate,
 };
 
-/** `ep` is the user's epoch when the token was made: a lower one than today's is a revoked token. */
+/**
+ * `ep` is the user's epoch when the token was made: a lower one than today's is a revoked token.
+ * `scope` is what the role could do then (RFC 9068 §2.2.3); none where that was nothing, or unknown.
+ */
 export const accessClaims = z.object({
   ...common,
   jti: tokenId,
   username: text,
   email: text.optional(),
-  role: z.enum(ROLES),
+  role: text,
+  scope: text.optional(),
   auth_time: numericDate,
   amr: z.array(text),
   ep: numericDate,

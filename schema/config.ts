@@ -159,6 +159,7 @@ export function readConfig(env: object): ConfigReading {
       auth: rate("RATE_LIMIT_AUTH", 10, 300),
       refresh: rate("RATE_LIMIT_REFRESH", 60, 300),
       register: rate("RATE_LIMIT_REGISTER", 3, 3600),
+      api_key: rate("RATE_LIMIT_API_KEY", 60, 60),
     },
     logoutScope: choice<LogoutScope>("LOGOUT_SCOPE", "global", ["global", "local", "others"]),
     passwordLengthMin: integer("PASSWORD_MIN_LENGTH", 8, 1, 128),

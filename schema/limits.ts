@@ -1,10 +1,10 @@
 /** Limits: at most so many requests in so many seconds, and what is told of them. */
 
-/** Every limit by name: all but `user` count per client address. */
-export const LIMIT_CLASSES = ["ip", "auth", "refresh", "register", "user"] as const;
+/** Every limit by name: all but `user` and `api_key` count per client address. */
+export const LIMIT_CLASSES = ["ip", "auth", "refresh", "register", "user", "api_key"] as const;
 export type LimitClass = (typeof LIMIT_CLASSES)[number];
 /** The limits of a client address that a request may count to beside `ip`. */
-export type OwnLimit = Exclude<LimitClass, "ip" | "user">;
+export type OwnLimit = Exclude<LimitClass, "ip" | "user" | "api_key">;
 /** Those on guessing and on new accounts: charged exactly, never paid from a reservation. */
 export const STRICT_LIMITS = ["auth", "register"] as const;
 export type StrictLimit = (typeof STRICT_LIMITS)[number];

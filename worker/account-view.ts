@@ -1,6 +1,5 @@
 /** The account as its owner sees it, the same for every route that answers it. */
 import { z } from "@hono/zod-openapi";
-import { ROLES } from "../schema/claims.ts";
 import { toIso } from "../schema/time.ts";
 import type { UserRow } from "../schema/users.ts";
 import type { ProfileRow } from "./users.ts";
@@ -11,7 +10,7 @@ export const accountSchema = z
     username: z.string(),
     email: z.string().nullable(),
     email_verified: z.boolean(),
-    role: z.enum(ROLES),
+    role: z.string(),
     two_factor_enabled: z.boolean(),
     created_at: z.iso.datetime(),
     last_login: z.iso.datetime().nullable(),

@@ -7,6 +7,7 @@ import type { Context } from "hono";
 import type { ClientView } from "../schema/audit-events.ts";
 import type { AccessClaims } from "../schema/claims.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
+import type { UserId } from "../schema/ids.ts";
 import { addressKey } from "../schema/ip-address.ts";
 import type { Budget } from "../schema/limits.ts";
 import { type NumericDate, toNumericDate } from "../schema/time.ts";
@@ -29,6 +30,8 @@ export type AppEnv = {
     /** What is left of every limit that the request counted to. */
     budgets: Budget[];
     bearer: AccessClaims | null;
+    /** Whose account the request is made for, by access token or API key. */
+    userId: UserId | null;
     /** Who acts on an admin route. */
     actor: string | null;
     /** The stable code of the problem that was answered, for the log. */
@@ -40,6 +43,8 @@ export type AppContext = Context<AppEnv>;
 
 /** The settings, and what follows from them and the request's origin. */
 export type Service = { config: Config; issuer: string; audience: string };
+/** What making a token takes beside: the roles are looked up. */
+export type Issuer = Service & { env: Env; ctx: Pick<ExecutionContext, "waitUntil"> };
 
 const USER_AGENT_LENGTH_MAX = 512;
 const readings = new WeakMap<Env, ConfigReading>();
@@ -81,10 +86,11 @@ export function factsOf(request: Request, env: Env): RequestFacts {
 }
 
 /** The service as this request sees it. Only behind the settings gate; throws before it. */
-export function serviceOf(c: AppContext): Service {
+export function serviceOf(c: AppContext): Issuer {
   const { settings } = c.var.facts;
   if (settings.kind === "wrong") throw new Error("asked for settings that are wrong");
   const { config } = settings;
   const { origin } = new URL(c.req.url);
-  return { config, issuer: config.issuer ?? origin, audience: config.audience ?? origin };
+  const { env, executionCtx: ctx } = c;
+  return { config, issuer: config.issuer ?? origin, audience: config.audience ?? origin, env, ctx };
 }

@@ -23,7 +23,6 @@ type KeyRow = {
   created_at: number;
   expires_at: number | null;
   last_used_at: number | null;
-  revoked_at: number | null;
 };
 type MailRow = {
   purpose: string;
@@ -47,7 +46,7 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
          WHERE user_id = ? ORDER BY at DESC LIMIT ${EXPORTED_EVENTS_MAX + 1}`,
       ),
       of(
-        `SELECT key_id, name, permissions, created_at, expires_at, last_used_at, revoked_at FROM api_keys
+        `SELECT key_id, name, permissions, created_at, expires_at, last_used_at FROM api_keys
          WHERE user_id = ? ORDER BY created_at`,
       ),
       of(

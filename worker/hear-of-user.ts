@@ -6,25 +6,27 @@ import type { AppContext } from "./context.ts";
 import { revokedBefore } from "./era.ts";
 import { noteDenial } from "./user-cache.ts";
 
+type News = Pick<HearOfUser, "sessions" | "by" | "reason" | "note">;
+
 /**
  * Tells the object of `row`, as D1 has just written it (`RETURNING`), and what its sessions are to
  * do. One object call. Tokens that it ended are refused here from now on.
  */
-export async function tellUserAuthority(
-  c: AppContext,
-  row: UserRow,
-  news: Pick<HearOfUser, "sessions" | "by" | "reason" | "note">,
-): Promise<HearOfUserAnswer> {
+export async function tellUserAuthority(c: AppContext, row: UserRow, news: News): Promise<HearOfUserAnswer> {
   const { client, requestId } = c.var.facts;
+  const origin = { client, requestId, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
+  return tellOf(c.env, row, { ...news, ...origin });
+}
+
+/** The same for whoever has no request at hand. */
+export async function tellOf(
+  env: Env,
+  row: UserRow,
+  news: Omit<HearOfUser, "user">,
+): Promise<HearOfUserAnswer> {
   const user = userState(row);
-  const command = {
-    ...news,
-    user,
-    client,
-    requestId,
-    revokedBefore: await revokedBefore(c.env, c.executionCtx),
-  };
-  const answer = await reach("user_authority", () => userAuthority(c.env, user.id).hearOfUser(command));
+  const command = { ...news, user };
+  const answer = await reach("user_authority", () => userAuthority(env, user.id).hearOfUser(command));
   noteDenial(user.id, answer.denial);
   return answer;
 }

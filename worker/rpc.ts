@@ -67,7 +67,7 @@ function checkOf(tier: VerificationTier): Check {
     case "leased":
       return (env, ctx, config, claims) => checkLeased(env, ctx, config, claims, "nobody");
     case "local":
-      return (env, _ctx, config, claims) => checkLocal(env, config, claims);
+      return (env, ctx, config, claims) => checkLocal(env, ctx, config, claims);
     default:
       throw new TypeError("the tier must be confirmed, leased or local");
   }

@@ -4,10 +4,13 @@ import { readConfig } from "../schema/config.ts";
 import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
 import { log } from "../schema/log.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
+import { tellUntold } from "./admin-users.ts";
 import { recordEvents } from "./audit.ts";
 import { finishDeletions } from "./deletion.ts";
 import { newRequestId } from "./entropy.ts";
 
+/** As in `wrangler.toml`: tells users' objects what was changed in D1 and not told. */
+const EVERY_MINUTE = "* * * * *";
 /** A week of daily warnings before a key ends: a lost one is told again the next day. */
 const KEY_NOTICE_SECONDS = 604_800;
 const NOBODY = { ip: null, country: null, userAgent: null };
@@ -15,6 +18,7 @@ const NOBODY = { ip: null, country: null, userAgent: null };
 /** Runs at `controller.scheduledTime`, which is the only time it knows. Running twice writes nothing twice. */
 export async function scheduled(controller: ScheduledController, env: Env): Promise<void> {
   const now = toNumericDate(controller.scheduledTime);
+  if (controller.cron === EVERY_MINUTE) return tellUntold(env, now);
   const settings = readConfig(env);
   if (settings.kind === "wrong") {
     const names = settings.problems.map(({ setting }) => setting);

@@ -1,4 +1,4 @@
-/** A session as its owner sees it, the same for every route that answers it. */
+/** A session as its owner and admins see it, the same for every route that answers it. */
 import { z } from "@hono/zod-openapi";
 import bowser from "bowser";
 import { toIso } from "../schema/time.ts";
@@ -19,8 +19,8 @@ export const sessionSchema = z
   })
   .openapi("Session");
 
-/** What `sessionSchema` says of this session; `currentSid` is the one that asks. */
-export function sessionView(view: SessionView, currentSid: string): z.infer<typeof sessionSchema> {
+/** What `sessionSchema` says of this session; `currentSid` is the one that asks, null for an admin. */
+export function sessionView(view: SessionView, currentSid: string | null): z.infer<typeof sessionSchema> {
   const { client } = view;
   return {
     id: view.sid,

@@ -5,7 +5,8 @@ import type { NumericDate } from "../schema/time.ts";
 import type { UserRow } from "../schema/users.ts";
 import { reach } from "./authorities.ts";
 
-const COLUMNS =
+/** What a `UserRow` holds. */
+export const COLUMNS =
   "id, username, email, email_verified, password_hash, role, is_active, version, created_at, last_login";
 
 /**

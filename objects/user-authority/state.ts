@@ -3,7 +3,6 @@
  * Must be called inside the turn of a command, with no await between a read and its write.
  */
 import { assert } from "../../schema/assert.ts";
-import { ROLES } from "../../schema/claims.ts";
 import { asSessionId, asTokenId, asUserId } from "../../schema/ids.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import { END_REASONS, type EndReason, type ReuseVerdict } from "../../schema/user-authority.ts";
@@ -64,7 +63,7 @@ export class UserAuthorityState {
         id: known(asUserId(row.user_id)),
         username: row.username,
         email: row.email,
-        role: known(ROLES.find((role) => role === row.role) ?? null),
+        role: row.role,
         isActive: row.is_active === 1,
         version: row.version,
       },

@@ -59,7 +59,6 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
       created_at: "1970-01-01T00:00:01.000Z",
       expires_at: "1970-01-01T00:00:02.000Z",
       last_used_at: null,
-      revoked_at: null,
     },
   ]);
   expect(body.mailed_links).toMatchObject([{ purpose: "email_change", email: "new@example.com" }]);

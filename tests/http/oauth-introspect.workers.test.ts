@@ -47,7 +47,7 @@ describe("POST /oauth/introspect", () => {
       sid: user.sid,
       exp: answer.body.iat + 600,
     });
-    expect(answer.body.scope).toBeUndefined();
+    expect(answer.body.scope).toBe("files:create files:read profile:read profile:update");
   });
 
   it("TOK-05, TOK-09: a good refresh token cannot be taken for an access token, and tells no person", async () => {

@@ -44,6 +44,7 @@ describe.for(TIERS)("tier %s", (tier) => {
         username: user.username,
         email: user.email,
         role: "user",
+        scope: "files:create files:read profile:read profile:update",
         sid: user.sid,
         jti: expect.stringMatching(/^[\w-]{22}$/),
         iat: expect.any(Number),

@@ -37,6 +37,7 @@ const RATES: [string, keyof Config["rates"], number, number][] = [
   ["RATE_LIMIT_AUTH", "auth", 10, 300],
   ["RATE_LIMIT_REFRESH", "refresh", 60, 300],
   ["RATE_LIMIT_REGISTER", "register", 3, 3600],
+  ["RATE_LIMIT_API_KEY", "api_key", 60, 60],
 ];
 
 const CHOICES: [string, keyof Config, string[]][] = [

@@ -3,31 +3,41 @@
  * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
  */
 import { createMiddleware } from "hono/factory";
+import { ADMIN_ROLE } from "../../schema/permissions.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { equalBytes } from "../passwords/equal-bytes.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
+import { authenticateApiKey, presentedApiKey } from "./api-key.ts";
 import { authenticate, confirmed, presentedToken } from "./bearer.ts";
 import { bearerFrom } from "./tiers.ts";
 
-/** Lets a request through that an admin or the operator makes. */
-export const requireAdmin = createMiddleware<AppEnv>(async (c, next) => {
-  const token = presentedToken(c);
-  if (token !== null && (await isOperatorToken(c, token))) {
-    c.set("actor", "operator");
-  } else {
-    const claims = await authenticate(c, token, confirmed);
-    c.set("bearer", claims);
-    const by = await bearerFrom(claims, c.env, c.executionCtx);
-    // The role at this moment, not the one that the token was made with.
-    const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
-    if (answer.kind === "denied") throw new Refusal("access_token_revoked");
-    if (answer.user.role !== "admin") throw new Refusal("permission_denied");
-    c.set("actor", `user:${claims.user_id}`);
-  }
-  await next();
-});
+/**
+ * Lets a request through that an admin or the operator makes; where the route names a permission,
+ * also one with an API key that has it.
+ */
+export const requireAdmin = (permission?: string) =>
+  createMiddleware<AppEnv>(async (c, next) => {
+    const token = presentedToken(c);
+    const apiKey = presentedApiKey(c);
+    if (apiKey !== null) {
+      c.set("userId", await authenticateApiKey(c, apiKey, permission));
+    } else if (token !== null && (await isOperatorToken(c, token))) {
+      c.set("actor", "operator");
+    } else {
+      const claims = await authenticate(c, token, confirmed);
+      c.set("bearer", claims);
+      c.set("userId", claims.user_id);
+      const by = await bearerFrom(claims, c.env, c.executionCtx);
+      // The role at this moment, not the one that the token was made with.
+      const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
+      if (answer.kind === "denied") throw new Refusal("access_token_revoked");
+      if (answer.user.role !== ADMIN_ROLE) throw new Refusal("permission_denied");
+      c.set("actor", `user:${claims.user_id}`);
+    }
+    await next();
+  });
 
 /** Who acts on an admin route, for the audit trail: `operator` or `user:<id>`. */
 export function actorOf(c: AppContext): string {

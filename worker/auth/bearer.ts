@@ -1,20 +1,18 @@
 /** Who is asking, by access token in the `Authorization` header (RFC 6750 §2.1) or a cookie, and nowhere else (TOK-13). */
 import { createMiddleware } from "hono/factory";
 import type { AccessClaims } from "../../schema/claims.ts";
+import type { UserId } from "../../schema/ids.ts";
 import { log } from "../../schema/log.ts";
+import { isAllowed } from "../../schema/permissions.ts";
 import { toIso } from "../../schema/time.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
 import { Outage, Refusal } from "../http/problems.ts";
+import { permissionsOf } from "../roles.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
+import { authenticateApiKey, presentedApiKey } from "./api-key.ts";
+import { bearerToken } from "./bearer-token.ts";
 import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./tiers.ts";
-
-const SCHEME = /^bearer(?: |$)/i;
-
-/** The bearer token of a request, or null if it has none; the scheme in any case, one space (RFC 6750 §2.1). */
-export function bearerToken(header: string | undefined): string | null {
-  return header !== undefined && SCHEME.test(header) ? header.slice("bearer ".length) : null;
-}
 
 /**
  * The access token that a request presents: in the header or, for pages that keep it in a cookie,
@@ -35,7 +33,7 @@ export const confirmed: TierCheck = (c, claims) => {
   return checkConfirmed(c.env, c.executionCtx, serviceOf(c).config, claims);
 };
 
-export const local: TierCheck = (c, claims) => checkLocal(c.env, serviceOf(c).config, claims);
+export const local: TierCheck = (c, claims) => checkLocal(c.env, c.executionCtx, serviceOf(c).config, claims);
 
 /** With the user's object down, signature and KV decide: bounded, and logged. */
 export const leased: TierCheck = async (c, claims) => {
@@ -45,7 +43,7 @@ export const leased: TierCheck = async (c, claims) => {
     if (!(error instanceof Outage)) throw error;
     const { now, requestId } = c.var.facts;
     log(toIso(now), { level: "error", event: "lease_unavailable", part: error.part, request_id: requestId });
-    return checkLocal(c.env, serviceOf(c).config, claims);
+    return checkLocal(c.env, c.executionCtx, serviceOf(c).config, claims);
   }
 };
 
@@ -74,12 +72,34 @@ export async function authenticate(
   return claims;
 }
 
-/** Lets a request through with a good access token only. */
+/**
+ * Lets a request through with a good access token; where the route names a permission, only if the
+ * token's role has it (default deny), or with an API key that has it.
+ */
 export function requireBearer(check: TierCheck) {
-  return createMiddleware<AppEnv>(async (c, next) => {
-    c.set("bearer", await authenticate(c, presentedToken(c), check));
-    await next();
-  });
+  return (permission?: string) =>
+    createMiddleware<AppEnv>(async (c, next) => {
+      const apiKey = presentedApiKey(c);
+      if (apiKey !== null) {
+        c.set("userId", await authenticateApiKey(c, apiKey, permission));
+        return next();
+      }
+      const claims = await authenticate(c, presentedToken(c), check);
+      if (permission !== undefined) {
+        const granted = await permissionsOf(c.env, c.executionCtx, claims.role);
+        if (!isAllowed(granted, permission)) throw new Refusal("permission_denied");
+      }
+      c.set("bearer", claims);
+      c.set("userId", claims.user_id);
+      await next();
+    });
+}
+
+/** Whose account it is about, on a route that an API key may use. Throws where nobody had to say. */
+export function userIdOf(c: AppContext): UserId {
+  const { userId } = c.var;
+  if (userId === null) throw new Error("the route does not require a bearer");
+  return userId;
 }
 
 /** The claims that `requireBearer` found. Throws on a route that does not require them. */

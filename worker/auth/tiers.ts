@@ -12,6 +12,7 @@ import { reach, userAuthority } from "../authorities.ts";
 import { readClockMs } from "../context.ts";
 import { revokedBefore, revokedBeforeByKv } from "../era.ts";
 import { Outage } from "../http/problems.ts";
+import { isOutdated } from "../roles.ts";
 import { knownUser, noteDenial } from "../user-cache.ts";
 
 export type TierVerdict =
@@ -48,7 +49,7 @@ export function checkLeased(
   claims: AccessClaims,
   payer: Payer = "user",
 ): Promise<TierVerdict> {
-  return ask(env, ctx, config, claims, { mayLease: true, payer });
+  return unlessOutdated(env, ctx, claims, ask(env, ctx, config, claims, { mayLease: true, payer }));
 }
 
 /** `confirmed`: the user's object is asked about this very request. */
@@ -59,7 +60,18 @@ export function checkConfirmed(
   claims: AccessClaims,
   payer: Payer = "user",
 ): Promise<TierVerdict> {
-  return ask(env, ctx, config, claims, { mayLease: false, payer });
+  return unlessOutdated(env, ctx, claims, ask(env, ctx, config, claims, { mayLease: false, payer }));
+}
+
+/** Whoever asks, a token whose role has other permissions by now is revoked: two questions at once. */
+async function unlessOutdated(
+  env: Env,
+  ctx: Waiter,
+  claims: AccessClaims,
+  asked: Promise<TierVerdict>,
+): Promise<TierVerdict> {
+  const [verdict, outdated] = await Promise.all([asked, isOutdated(env, ctx, claims)]);
+  return outdated ? REVOKED : verdict;
 }
 
 async function ask(
@@ -94,7 +106,16 @@ async function ask(
 }
 
 /** `local`: the signature and KV's cache, within KV's bound; no object is asked. */
-export async function checkLocal(env: Env, config: Config, claims: AccessClaims): Promise<TierVerdict> {
+export function checkLocal(
+  env: Env,
+  ctx: Waiter,
+  config: Config,
+  claims: AccessClaims,
+): Promise<TierVerdict> {
+  return unlessOutdated(env, ctx, claims, askKv(env, config, claims));
+}
+
+async function askKv(env: Env, config: Config, claims: AccessClaims): Promise<TierVerdict> {
   const known = knownUser(claims.user_id);
   const nowMs = readClockMs();
   try {

@@ -14,8 +14,8 @@ import { type AppContext, readClockMs, serviceOf } from "../context.ts";
 import { Pool } from "../pool.ts";
 import { Outage, Refusal } from "./problems.ts";
 
-/** A general limit of an address: one that may be paid from a reservation. */
-type PooledLimit = "ip" | Exclude<OwnLimit, StrictLimit>;
+/** A general limit of an address, or of an API key: one that may be paid from a reservation. */
+type PooledLimit = "ip" | "api_key" | Exclude<OwnLimit, StrictLimit>;
 
 const ADDRESSES_MAX = 10_000;
 const pools = new BoundedMap<string, Map<PooledLimit, Pool>>(ADDRESSES_MAX);
@@ -58,6 +58,17 @@ async function charge(
   if (answer.kind === "admitted") return;
   for (const { pool } of paid) pool.putBack();
   throw new Refusal("rate_limited", { retryAfterSeconds: answer.retryAfterSeconds });
+}
+
+/** Charges one request to an API key's own limit, which an object of the key's counts. */
+export async function admitApiKey(c: AppContext, keyId: string): Promise<void> {
+  const { now, requestId } = c.var.facts;
+  try {
+    await spend(c, `key:${keyId}`, ["api_key"]);
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error;
+    log(toIso(now), { level: "error", event: "limits_unavailable", part: error.part, request_id: requestId });
+  }
 }
 
 /** No call while every reservation lasts; one for all that do not. */

@@ -25,6 +25,7 @@ export const PROBLEMS = {
   not_found: { status: 404, detail: "Not Found" },
   method_not_allowed: { status: 405, detail: "Method Not Allowed" },
   last_admin: { status: 409, detail: "The last admin cannot be removed" },
+  too_many: { status: 409, detail: "There are as many as there may be" },
   body_too_large: { status: 413, detail: "The request body is larger than 64 KiB" },
   unsupported_media_type: { status: 415, detail: "The request body must be application/json" },
   account_locked: { status: 429, detail: "Account temporarily locked" },

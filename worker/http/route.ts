@@ -40,6 +40,8 @@ export type RouteRules = {
   limits: OwnLimit[];
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
+  /** What a role or an API key must be allowed, `resource:action`. Without it, no API key may use the route. */
+  permission?: string;
   /** The sentence for a missing required member of the body. */
   missing?: string;
 };
@@ -117,7 +119,7 @@ export function serve<R extends Route>(
     before.push(async (c, next) => {
       await admit(c, route["x-rules"].limits);
       await next();
-    }, CREDENTIALS[access]);
+    }, CREDENTIALS[access](route["x-rules"].permission));
   }
   if (route.request?.body !== undefined) {
     before.push(async (c, next) => {

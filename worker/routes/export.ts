@@ -32,7 +32,6 @@ const exportSchema = z
         created_at: moment,
         expires_at: moment.nullable(),
         last_used_at: moment.nullable(),
-        revoked_at: moment.nullable(),
       }),
     ),
     mailed_links: z.array(
@@ -110,7 +109,6 @@ export function mountExport(app: App): void {
         created_at: toIso(key.created_at),
         expires_at: shown(key.expires_at),
         last_used_at: shown(key.last_used_at),
-        revoked_at: shown(key.revoked_at),
       })),
       mailed_links: holdings.mails.map((mail) => ({
         ...mail,

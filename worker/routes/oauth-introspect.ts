@@ -6,12 +6,12 @@
  * access token has `token_type: "Bearer"`.
  */
 import { z } from "@hono/zod-openapi";
-import { ROLES } from "../../schema/claims.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
 import { oauthErrors } from "../http/oauth-errors.ts";
 import { defineRoute, formBody, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { isOutdated } from "../roles.ts";
 import { sessionOf, verifyAnyToken } from "../tokens/any-token.ts";
 
 const form = z.object({
@@ -39,7 +39,8 @@ const answerSchema = z
       token_type: z.literal("Bearer"),
       username: z.string(),
       email: z.string().optional(),
-      role: z.enum(ROLES),
+      role: z.string(),
+      scope: z.string().optional(),
       auth_time: z.int(),
       amr: z.array(z.string()),
       ep: z.int(),
@@ -54,6 +55,7 @@ const route = defineRoute(
     access: "admin",
     tier: "confirmed",
     limits: [],
+    permission: "tokens:introspect",
     cost: "1 UserAuthority call (no row written), at most 2 signatures checked",
     missing: "The parameter token is required",
   },
@@ -94,6 +96,7 @@ async function introspect(c: AppContext, presented: string): Promise<Introspecti
     return { active: true, token_use: "refresh_token", ...said };
   }
   if (token.claims.iat < by.revokedBefore) return INACTIVE;
+  if (await isOutdated(c.env, c.executionCtx, token.claims)) return INACTIVE;
   const { role } = answer.user; // at this moment, not when the token was made
   return { active: true, token_use: "access_token", ...token.claims, token_type: "Bearer", role };
 }

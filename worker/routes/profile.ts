@@ -12,7 +12,7 @@ import {
   NAME_LENGTH_MAX,
 } from "../../schema/profile.ts";
 import { accountSchema, accountView } from "../account-view.ts";
-import { bearerOf } from "../auth/bearer.ts";
+import { userIdOf } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
@@ -57,6 +57,7 @@ const route = defineRoute(
     access: "bearer",
     tier: "leased",
     limits: [],
+    permission: "profile:update",
     cost: "2 D1 queries (1 row written), 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in a fifth of the user's limit",
   },
   {
@@ -74,7 +75,7 @@ const route = defineRoute(
 
 export function mountProfile(app: App): void {
   serve(app, route, async (c) => {
-    const { user_id } = bearerOf(c);
+    const user_id = userIdOf(c);
     await changeProfile(c.env.DB, user_id, c.req.valid("json"), c.var.facts.now);
     const row = await findWithProfile(c.env.DB, user_id);
     if (row === null || row.is_active !== 1) throw new Refusal("access_token_revoked");

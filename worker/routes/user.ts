@@ -1,7 +1,7 @@
 /** `GET /api/accounts/user`: one's own account. */
 import { z } from "@hono/zod-openapi";
 import { accountSchema, accountView } from "../account-view.ts";
-import { bearerOf } from "../auth/bearer.ts";
+import { userIdOf } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
@@ -12,6 +12,7 @@ const route = defineRoute(
     access: "bearer",
     tier: "leased",
     limits: [],
+    permission: "profile:read",
     cost: "1 D1 query, 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in a fifth of the user's limit",
   },
   {
@@ -21,14 +22,14 @@ const route = defineRoute(
     security: [{ bearer: [] }],
     responses: {
       200: jsonAnswer("The account", z.object({ user: accountSchema })),
-      ...problemAnswers(401, 429, 503),
+      ...problemAnswers(401, 403, 429, 503),
     },
   },
 );
 
 export function mountUser(app: App): void {
   serve(app, route, async (c) => {
-    const row = await findWithProfile(c.env.DB, bearerOf(c).user_id);
+    const row = await findWithProfile(c.env.DB, userIdOf(c));
     if (row === null || row.is_active !== 1) throw new Refusal("access_token_revoked");
     return c.json({ user: accountView(row) }, 200);
   });

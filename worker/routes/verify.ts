@@ -1,6 +1,5 @@
 /** `POST /api/accounts/token/verify`: is this access token good, and what does it say? */
 import { z } from "@hono/zod-openapi";
-import { ROLES } from "../../schema/claims.ts";
 import { authenticate, local } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
@@ -14,7 +13,8 @@ const activeSchema = z
     user_id: z.int(),
     username: z.string(),
     email: z.string().optional(),
-    role: z.enum(ROLES),
+    role: z.string(),
+    scope: z.string().optional(),
     sid: z.string(),
     jti: z.string(),
     iat: z.int(),

@@ -3,8 +3,9 @@ import { decodeProtectedHeader, SignJWT } from "jose";
 import { ACCESS_TYP, type AccessClaims, accessClaims, lifetimeSeconds } from "../../schema/claims.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
-import type { Service } from "../context.ts";
+import type { Issuer, Service } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
+import { scopeNow } from "../roles.ts";
 import { isCompactJws } from "./compact.ts";
 import { signingKey, verificationKey } from "./keyring.ts";
 import { isTokenFault, verifyOwnJwt } from "./own-jwt.ts";
@@ -14,12 +15,13 @@ const CLOCK_SKEW_SECONDS_MAX = 10;
 
 /** Signs an access token that never outlives its session. `exp` is a NumericDate. */
 export async function signAccessToken(
-  service: Service,
+  service: Issuer,
   grant: SessionGrant,
 ): Promise<{ token: string; exp: NumericDate }> {
   const { user, now } = grant;
   const exp = Math.min(now + service.config.accessTokenTtlSeconds, grant.absoluteExpiresAt);
   const { kid, algorithm, key } = await signingKey(service.config, now);
+  const scope = await scopeNow(service.env, service.ctx, user.role);
   const claims: AccessClaims = {
     iss: service.issuer,
     aud: service.audience,
@@ -28,6 +30,7 @@ export async function signAccessToken(
     username: user.username,
     ...(user.email === null ? {} : { email: user.email }),
     role: user.role,
+    ...(scope === undefined ? {} : { scope }),
     sid: grant.sid,
     jti: newTokenId(),
     iat: now,

@@ -1,9 +1,8 @@
 /** The answer of login, register and refresh (contract §4): a session's grant as a token pair. */
 import { z } from "@hono/zod-openapi";
-import { ROLES } from "../../schema/claims.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
 import { DEVICE_TTL_SECONDS } from "../auth/device.ts";
-import type { AppContext, Service } from "../context.ts";
+import type { AppContext, Issuer } from "../context.ts";
 import { setDeviceCookie, setTokenCookies } from "../http/cookies.ts";
 import { signAccessToken } from "./access-token.ts";
 import { signRefreshToken } from "./refresh-token.ts";
@@ -23,7 +22,7 @@ export const tokenAnswerSchema = z
       id: z.int(),
       username: z.string(),
       email: z.string().nullable(),
-      role: z.enum(ROLES),
+      role: z.string(),
     }),
     message: z.string(),
   })
@@ -45,11 +44,7 @@ export function handOver(c: AppContext, pair: TokenPair, by: z.infer<typeof tran
 }
 
 /** Signs both tokens. `expires_in` and `refresh_expires_in` are seconds from now. Two signatures. */
-export async function tokenAnswer(
-  service: Service,
-  grant: SessionGrant,
-  message: string,
-): Promise<TokenPair> {
+export async function tokenAnswer(service: Issuer, grant: SessionGrant, message: string): Promise<TokenPair> {
   const [access, refreshToken] = await Promise.all([
     signAccessToken(service, grant),
     signRefreshToken(service, grant),

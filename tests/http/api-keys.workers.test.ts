@@ -1,0 +1,171 @@
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { parseApiKey } from "../../schema/api-keys.ts";
+import { askAs, asOperator, eventsAbout, registerAs } from "../support/admin.ts";
+import { type Ask, ask, register, type SignedIn, uniqueAddress } from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+import { askWith, down } from "../support/faults.ts";
+import { introspect } from "../support/oauth.ts";
+
+afterEach(stopClock);
+
+const PATH = "/api/accounts/api-keys";
+const make = (user: SignedIn, body: object = {}) =>
+  askAs(user, PATH, { body: { name: "backup", permissions: ["profile:read"], ...body } });
+const use = (key: string, path = "/api/accounts/user", options: Ask = {}) =>
+  ask(path, { token: key, address: uniqueAddress(), ...options });
+
+describe("an API key", () => {
+  it("is shown once, is stored hashed, and works as a bearer token of its permission", async () => {
+    const user = await register();
+    const made = await make(user);
+    expect(made.status).toBe(201);
+    const { key, key_id } = made.body;
+    expect(key).toMatch(/^sak_[0-9A-Za-z]{11}_[0-9A-Za-z]{49}$/);
+    expect(await use(key)).toMatchObject({ status: 200, body: { user: { id: user.id } } });
+    const listed = await askAs(user, PATH);
+    expect(listed.body.api_keys).toMatchObject([{ key_id, name: "backup", permissions: ["profile:read"] }]);
+    const stored = JSON.stringify(
+      await env.DB.prepare("SELECT * FROM api_keys WHERE key_id = ?").bind(key_id).first(),
+    );
+    for (const text of [listed.text, stored]) expect(text).not.toContain(parseApiKey(key)?.secret);
+  });
+
+  it("does what it and its owner's role may, and never what wants a session", async () => {
+    await registerAs("admin"); // the last one stays
+    const admin = await registerAs("admin");
+    const { key } = (await make(admin, { permissions: ["*:*"] })).body;
+    const { key: narrow } = (await make(admin)).body;
+    const patch = { method: "PATCH", body: { first_name: "Ada" } };
+    expect((await use(key, "/api/accounts/user", patch)).status).toBe(200);
+    expect((await use(narrow, "/api/accounts/user", patch)).body.code).toBe("permission_denied");
+    for (const [path, options] of [
+      [PATH, {}],
+      [PATH, { body: { name: "x", permissions: ["profile:read"] } }],
+      ["/api/accounts/sessions", {}],
+      ["/api/accounts/sessions", { method: "DELETE" }],
+      ["/api/admin/users", {}],
+      [`/api/admin/users/${admin.id}`, { method: "PATCH", body: { role: "user" } }],
+      ["/api/admin/roles/user", {}],
+    ] satisfies [string, Ask][]) {
+      expect(await use(key, path, options), path).toMatchObject({ status: 403 });
+    }
+    const verify = await ask("/api/accounts/token/verify", {
+      body: { token: key },
+      address: uniqueAddress(),
+    });
+    expect(verify.status).toBe(401);
+    // A demotion takes from the key what the role has not any more.
+    await asOperator(`/api/admin/users/${admin.id}`, { method: "PATCH", body: { role: "user" } });
+    const bearer = { Authorization: `Bearer ${key}` };
+    expect((await introspect("x", bearer)).status).toBe(403);
+    expect((await use(key)).status).toBe(200);
+  });
+
+  it("introspects with tokens:introspect, and not without", async () => {
+    const admin = await registerAs("admin");
+    const user = await register();
+    const { key } = (await make(admin, { permissions: ["tokens:introspect"] })).body;
+    const { key: other } = (await make(admin)).body;
+    expect((await introspect(user.access, { Authorization: `Bearer ${key}` })).body.active).toBe(true);
+    expect((await introspect(user.access, { Authorization: `Bearer ${other}` })).status).toBe(403);
+  });
+
+  it("is revoked at once, by its owner alone, and so is a deactivated owner's", async () => {
+    const [user, stranger] = [await register(), await register()];
+    const first = (await make(user)).body;
+    const second = (await make(user)).body;
+    const revoke = (who: SignedIn, id: string) => askAs(who, `${PATH}/${id}`, { method: "DELETE" });
+    expect((await revoke(stranger, first.key_id)).status).toBe(404);
+    expect((await use(first.key)).status).toBe(200);
+    expect((await revoke(user, first.key_id)).status).toBe(204);
+    expect((await use(first.key)).body.code).toBe("invalid_access_token");
+    expect((await revoke(user, first.key_id)).status).toBe(404);
+    expect((await use(second.key)).status).toBe(200);
+    await asOperator(`/api/admin/users/${user.id}`, { method: "PATCH", body: { is_active: false } });
+    expect((await use(second.key)).status).toBe(401);
+    expect(await eventsAbout(user.id, "api_key_revoked")).toMatchObject([
+      { details: { key_id: first.key_id } },
+    ]);
+  });
+
+  it("ends when it says, and remembers its last use once a minute", async () => {
+    const user = await register();
+    const inAMinute = new Date(Math.floor(Date.now() / 1000) * 1000 + 60_000).toISOString();
+    const { key, expires_at } = (await make(user, { expires_at: inAMinute })).body;
+    expect(expires_at).toBe(inAMinute);
+    expect((await use(key)).status).toBe(200);
+    await use(key);
+    const lastUse = async () => (await askAs(user, PATH)).body.api_keys[0].last_used_at;
+    const first = await lastUse();
+    expect(first).not.toBeNull();
+    passSeconds(30);
+    await use(key);
+    expect(await lastUse()).toBe(first);
+    passSeconds(31);
+    expect((await use(key)).status).toBe(401);
+  });
+
+  it("a mistyped or forged one is 401; the first costs no query", async () => {
+    const user = await register();
+    const { key } = (await make(user)).body;
+    const last = key.at(-1) === "0" ? "1" : "0";
+    for (const wrong of [
+      `${key.slice(0, -1)}${last}`,
+      `${key}0`,
+      key.slice(0, -1),
+      "sak_",
+      key.toUpperCase(),
+    ]) {
+      const answer = await askWith({ DB: down() }, "/api/accounts/user", {
+        headers: { Authorization: `Bearer ${wrong}`, "CF-Connecting-IP": uniqueAddress() },
+      });
+      expect(answer, wrong).toMatchObject({ status: 401 });
+    }
+    const outage = await askWith({ DB: down() }, "/api/accounts/user", {
+      headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": uniqueAddress() },
+    });
+    expect(outage.status, "an outage is no 401").toBe(503);
+  });
+
+  it("is limited by itself, from however many addresses", async () => {
+    const user = await register();
+    const { key } = (await make(user)).body;
+    const answers = await Promise.all(Array.from({ length: 90 }, () => use(key)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(60);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
+    expect((await askAs(user, "/api/accounts/user")).status, "and not its owner").toBe(200);
+  });
+});
+
+describe("making one", () => {
+  it("wants a name, permissions that the owner has, and an end in the future", async () => {
+    const user = await register();
+    const wrong = [
+      { name: "" },
+      { name: 1 },
+      { name: "a\nb" },
+      { name: "x".repeat(101) },
+      { permissions: [] },
+      { permissions: "profile:read" },
+      { permissions: ["profile"] },
+      { expires_at: "tomorrow" },
+      { expires_at: "2020-01-01T00:00:00Z" },
+      { expires_at: 1 },
+      { expires_at: 1e15 },
+      { expires_at: true },
+    ];
+    for (const body of wrong) expect((await make(user, body)).status, JSON.stringify(body)).toBe(400);
+    for (const permission of ["*:*", "tokens:introspect", "profile:*", "files:delete"]) {
+      expect((await make(user, { permissions: [permission] })).body.code).toBe("permission_denied");
+    }
+    expect((await askAs(user, PATH)).body.api_keys).toEqual([]);
+  });
+
+  it("makes 25 at most, however many ask at once", async () => {
+    const user = await register();
+    const answers = await Promise.all(Array.from({ length: 30 }, () => make(user)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(25);
+    expect(answers.filter(({ body }) => body.code === "too_many")).toHaveLength(5);
+  });
+});

@@ -1,0 +1,27 @@
+/** What admins do, for the audit trail (ADM-06): who, to whom, and how it ended. Written before the answer. */
+import type { AuditEvent, EventType } from "../schema/audit-events.ts";
+import { recordEvents } from "./audit.ts";
+import { actorOf } from "./auth/admin.ts";
+import { reach } from "./authorities.ts";
+import type { AppContext } from "./context.ts";
+
+/** Records one action of the admin or operator whose request this is. One row. */
+export async function recordAdminAction(
+  c: AppContext,
+  type: EventType,
+  about: Pick<AuditEvent, "userId" | "details"> & { sid?: string; reason?: string },
+): Promise<void> {
+  const { now, requestId, client } = c.var.facts;
+  const event = {
+    id: `${requestId}.${type}`,
+    at: now,
+    type,
+    userId: about.userId,
+    sid: about.sid ?? null,
+    reason: about.reason ?? null,
+    requestId,
+    client,
+    details: { actor: actorOf(c), ...about.details },
+  };
+  await reach("database", () => recordEvents(c.env.DB, [event]));
+}

@@ -1,0 +1,144 @@
+/**
+ * What admins do to users: find them, page through them, change role and activity. The change and
+ * the note that the user's object has not heard of it are one transaction of D1; whatever dies in
+ * between, the run of every minute tells it.
+ */
+
+import { emailKey, usernameKey } from "../schema/identity.ts";
+import type { UserId } from "../schema/ids.ts";
+import type { NumericDate } from "../schema/time.ts";
+import type { HearOfUser, HearOfUserAnswer } from "../schema/user-authority.ts";
+import type { UserRow } from "../schema/users.ts";
+import { recordEvents } from "./audit.ts";
+import { reach } from "./authorities.ts";
+import { tellOf } from "./hear-of-user.ts";
+import { COLUMNS } from "./users.ts";
+
+/** A request that is still under way tells it itself. */
+const UNTOLD_AFTER_SECONDS = 30;
+const UNTOLD_MAX = 100;
+/** Above every character that a name can have: the end of a prefix's range. */
+const LAST_CHARACTER = "\u{10FFFF}";
+const NOBODY = { ip: null, country: null, userAgent: null };
+
+/**
+ * A page of users in the order of their ids, so that new ones never move it: after the id `after`,
+ * and with a user name or e-mail that begins with `query` in any case. By index, not by pattern.
+ */
+export async function findUsers(
+  db: D1Database,
+  { query, after, limit }: { query: string; after: number; limit: number },
+): Promise<UserRow[]> {
+  const range = (key: string, column: string) =>
+    `SELECT id FROM users WHERE ${column} >= ${key} AND ${column} < ${key} || '${LAST_CHARACTER}'`;
+  const isNamed = `AND id IN (${range("?3", "username_key")} UNION ${range("?4", "email_key")})`;
+  const statement = db.prepare(
+    `SELECT ${COLUMNS} FROM users WHERE id > ?1 ${query === "" ? "" : isNamed} ORDER BY id LIMIT ?2`,
+  );
+  const keys = query === "" ? [] : [usernameKey(query), emailKey(query)];
+  const { results } = await reach("database", () => statement.bind(after, limit, ...keys).all<UserRow>());
+  return results;
+}
+
+export type UserChange = { role: string | null; isActive: boolean | null };
+type Pending = { version: number; actor: string };
+/** `pending`: what the user's object must still hear, of this change or an earlier one. */
+export type ChangedUser =
+  | { kind: "unknown" }
+  | { kind: "last_admin" }
+  | { kind: "done"; row: UserRow; pending: Pending | null };
+
+/**
+ * Changes role and activity unless that would leave no active admin: one statement decides, so
+ * that of two admins who demote each other at once, one stays. What is so already changes nothing.
+ */
+export async function changeUser(
+  db: D1Database,
+  id: UserId,
+  { role, isActive }: UserChange,
+  { actor, now }: { actor: string; now: NumericDate },
+): Promise<ChangedUser> {
+  const active = isActive === null ? null : Number(isActive);
+  const [, , after, untold] = await reach("database", () =>
+    db.batch([
+      db
+        .prepare(
+          `UPDATE users SET role = coalesce(?2, role), is_active = coalesce(?3, is_active), version = version + 1
+           WHERE id = ?1 AND (role, is_active) <> (coalesce(?2, role), coalesce(?3, is_active))
+             AND (role <> 'admin' OR is_active = 0
+               OR (coalesce(?2, role) = 'admin' AND coalesce(?3, is_active) = 1)
+               OR EXISTS (SELECT 1 FROM users AS other
+                    WHERE other.role = 'admin' AND other.is_active = 1 AND other.id <> ?1))`,
+        )
+        .bind(id, role, active),
+      db
+        .prepare(
+          `INSERT INTO user_changes (user_id, version, actor, at)
+           SELECT id, version, ?2, ?3 FROM users WHERE id = ?1 AND changes() > 0
+           ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at`,
+        )
+        .bind(id, actor, now),
+      db.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`).bind(id),
+      db.prepare("SELECT version, actor FROM user_changes WHERE user_id = ?").bind(id),
+    ]),
+  );
+  const [row] = (after as D1Result<UserRow>).results;
+  const [pending = null] = (untold as D1Result<Pending>).results;
+  if (row === undefined) return { kind: "unknown" };
+  const isAsWanted = (role ?? row.role) === row.role && (active ?? row.is_active) === row.is_active;
+  return isAsWanted ? { kind: "done", row, pending } : { kind: "last_admin" };
+}
+
+/**
+ * Tells the user's object of the change, then the audit trail, then forgets that it had to: a new
+ * role is felt by new tokens only, so the older ones die; who is inactive has no session left.
+ */
+export async function tellChange(
+  env: Env,
+  row: UserRow,
+  { version, actor }: Pending,
+  origin: Pick<HearOfUser, "client" | "requestId" | "revokedBefore"> & { now: NumericDate },
+): Promise<HearOfUserAnswer> {
+  const { now, ...from } = origin;
+  const isActive = row.is_active === 1;
+  const answer = await tellOf(env, row, {
+    sessions: isActive ? "distrust" : "end",
+    reason: isActive ? "role_changed" : "user_inactive",
+    by: null,
+    note: actor,
+    ...from,
+  });
+  await reach("database", () =>
+    recordEvents(env.DB, [
+      {
+        id: `${row.id}.user_changed_by_admin.${version}`,
+        at: now,
+        type: "user_changed_by_admin",
+        userId: row.id,
+        sid: null,
+        reason: null,
+        client: from.client,
+        requestId: from.requestId,
+        details: { actor, role: row.role, is_active: isActive, sessions_ended: answer.revoked },
+      },
+    ]),
+  );
+  const forget = "DELETE FROM user_changes WHERE user_id = ? AND version <= ?";
+  await reach("database", () => env.DB.prepare(forget).bind(row.id, version).run());
+  return answer;
+}
+
+/** Tells what was not told when it was changed; also what an operator's command has changed in D1. */
+export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
+  const { results } = await env.DB.prepare(
+    `SELECT ${COLUMNS.replaceAll(/\w+/g, "users.$&")}, user_changes.version AS told_version, actor
+     FROM user_changes JOIN users ON users.id = user_id WHERE at <= ? ORDER BY at LIMIT ?`,
+  )
+    .bind(now - UNTOLD_AFTER_SECONDS, UNTOLD_MAX)
+    .all<UserRow & { told_version: number; actor: string }>();
+  for (const row of results) {
+    const requestId = `${row.id}.untold.${row.told_version}`;
+    const origin = { client: NOBODY, requestId, revokedBefore: 0, now };
+    await tellChange(env, row, { version: row.told_version, actor: row.actor }, origin);
+  }
+}

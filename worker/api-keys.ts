@@ -1,0 +1,100 @@
+/**
+ * The only SQL of `api_keys`. A key is read from D1 with its owner and the owner's role at each use,
+ * so that a revocation, a deactivation, a demotion and an expiry hold at once, everywhere.
+ */
+import { base64url } from "jose";
+import { API_KEYS_PER_USER_MAX } from "../schema/api-keys.ts";
+import type { UserId } from "../schema/ids.ts";
+import type { NumericDate } from "../schema/time.ts";
+import { reach } from "./authorities.ts";
+
+/** `last_used_at` is written at most once in so many seconds. */
+const LAST_USED_SECONDS = 60;
+
+export type ApiKeyRow = {
+  key_id: string;
+  name: string;
+  permissions: string;
+  created_at: NumericDate;
+  expires_at: NumericDate | null;
+  last_used_at: NumericDate | null;
+};
+export type UsableKey = ApiKeyRow & { user_id: number; digest: string; role_permissions: string | null };
+
+/** SHA-256 of the secret, base64url: it has 256 random bits, so nothing slower is needed. */
+export async function digestOf(secret: string): Promise<string> {
+  return base64url.encode(
+    new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(secret))),
+  );
+}
+
+const SHOWN = "key_id, api_keys.name, api_keys.permissions, api_keys.created_at, expires_at, last_used_at";
+
+/** The key, if its owner is active and it has not expired; null if there is none. */
+export async function findUsable(db: D1Database, keyId: string, now: NumericDate): Promise<UsableKey | null> {
+  return reach("database", () =>
+    db
+      .prepare(
+        `SELECT ${SHOWN}, user_id, digest, roles.permissions AS role_permissions FROM api_keys
+         JOIN users ON users.id = user_id AND is_active = 1 LEFT JOIN roles ON roles.name = users.role
+         WHERE key_id = ?1 AND (expires_at IS NULL OR expires_at > ?2)`,
+      )
+      .bind(keyId, now)
+      .first<UsableKey>(),
+  );
+}
+
+/** The user's keys, newest first. */
+export async function listKeys(db: D1Database, userId: UserId): Promise<ApiKeyRow[]> {
+  const query = `SELECT ${SHOWN} FROM api_keys WHERE user_id = ? ORDER BY created_at DESC, key_id`;
+  const { results } = await reach("database", () => db.prepare(query).bind(userId).all<ApiKeyRow>());
+  return results;
+}
+
+export type NewKey = {
+  keyId: string;
+  userId: UserId;
+  name: string;
+  digest: string;
+  permissions: readonly string[];
+  now: NumericDate;
+  expiresAt: NumericDate | null;
+};
+
+/** False if the user has as many keys as one may have: one statement, so that no race makes more. */
+export async function insertKey(db: D1Database, key: NewKey): Promise<boolean> {
+  const { keyId, userId, name, digest, permissions, now, expiresAt } = key;
+  const { meta } = await reach("database", () =>
+    db
+      .prepare(
+        `INSERT INTO api_keys (key_id, user_id, name, digest, permissions, created_at, expires_at)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+         WHERE (SELECT count(*) FROM api_keys WHERE user_id = ?2) < ?8`,
+      )
+      .bind(keyId, userId, name, digest, JSON.stringify(permissions), now, expiresAt, API_KEYS_PER_USER_MAX)
+      .run(),
+  );
+  return meta.changes > 0;
+}
+
+/** Revokes one of the user's own keys; false if there is none of this id. */
+export async function deleteKey(db: D1Database, userId: UserId, keyId: string): Promise<boolean> {
+  const statement = db.prepare("DELETE FROM api_keys WHERE key_id = ? AND user_id = ? RETURNING key_id");
+  const { results } = await reach("database", () => statement.bind(keyId, userId).all());
+  return results.length > 0;
+}
+
+/** True if a use at `now` is worth writing down. */
+export function isLastUseOld({ last_used_at }: ApiKeyRow, now: NumericDate): boolean {
+  return last_used_at === null || last_used_at <= now - LAST_USED_SECONDS;
+}
+
+/** Notes a use; of many at once, one is written. Of no consequence if it is lost. */
+export async function recordUse(db: D1Database, keyId: string, now: NumericDate): Promise<void> {
+  await db
+    .prepare(
+      "UPDATE api_keys SET last_used_at = ?2 WHERE key_id = ?1 AND (last_used_at IS NULL OR last_used_at <= ?3)",
+    )
+    .bind(keyId, now, now - LAST_USED_SECONDS)
+    .run();
+}

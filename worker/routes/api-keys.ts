@@ -1,0 +1,165 @@
+/** `/api/accounts/api-keys`: a user's own keys. Managed with an access token only, confirmed. */
+import { z } from "@hono/zod-openapi";
+import {
+  API_KEY_NAME_LENGTH_MAX,
+  formatApiKey,
+  isKeyId,
+  KEY_ID_BYTES,
+  SECRET_BYTES,
+} from "../../schema/api-keys.ts";
+import { isAllowed, permissionList, storedPermissions } from "../../schema/permissions.ts";
+import { toIso } from "../../schema/time.ts";
+import { type ApiKeyRow, deleteKey, digestOf, insertKey, listKeys } from "../api-keys.ts";
+import { recordEvents } from "../audit.ts";
+import { bearerOf } from "../auth/bearer.ts";
+import { reach } from "../authorities.ts";
+import type { App, AppContext } from "../context.ts";
+import { randomBytes } from "../entropy.ts";
+import { Refusal } from "../http/problems.ts";
+import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { permissionsOf } from "../roles.ts";
+
+const PATH = "/api/accounts/api-keys";
+const rules = { access: "confirmed" as const, tier: "confirmed" as const, limits: [] };
+const security = [{ bearer: [] }];
+/** The end of the year 9999, beyond which ISO 8601 has another form. */
+const LAST_MOMENT = 253_402_300_799;
+
+const keySchema = z
+  .object({
+    key_id: z.string(),
+    name: z.string(),
+    permissions: z.array(z.string()),
+    created_at: z.iso.datetime(),
+    expires_at: z.iso.datetime().nullable(),
+    last_used_at: z.iso.datetime().nullable(),
+  })
+  .openapi("ApiKey");
+
+const body = z.object({
+  name: z
+    .string()
+    .min(1)
+    .max(API_KEY_NAME_LENGTH_MAX)
+    .regex(/^[^\p{C}]*$/u, "must have no control characters"),
+  permissions: permissionList.refine((list) => list.length > 0, "must name at least one permission"),
+  /** ISO 8601 with a zone, as every answer spells time, or NumericDate seconds. */
+  expires_at: z
+    .union([
+      z.iso.datetime({ offset: true }).transform((text) => Math.floor(Date.parse(text) / 1000)),
+      z.int().max(LAST_MOMENT),
+    ])
+    .nullish(),
+});
+
+const list = defineRoute(
+  { ...rules, cost: "1 D1 query, 1 UserAuthority call, 1 signature checked" },
+  {
+    method: "get",
+    path: PATH,
+    summary: "List one's API keys, newest first",
+    security,
+    responses: {
+      200: jsonAnswer("The keys, without their secrets", z.object({ api_keys: z.array(keySchema) })),
+      ...problemAnswers(401, 403, 429, 503),
+    },
+  },
+);
+
+const create = defineRoute(
+  {
+    ...rules,
+    cost: "1 D1 insert (2 rows), 1 for the event, 1 UserAuthority call, 1 signature checked",
+    missing: "Name and permissions are required",
+  },
+  {
+    method: "post",
+    path: PATH,
+    summary: "Make an API key",
+    security,
+    request: jsonBody(body),
+    responses: {
+      201: jsonAnswer("The key, shown this once", keySchema.extend({ key: z.string() })),
+      ...problemAnswers(400, 401, 403, 409, 413, 415, 429, 503),
+    },
+  },
+);
+
+const revoke = defineRoute(
+  { ...rules, cost: "1 D1 delete (2 rows), 1 row for the event, 1 UserAuthority call, 1 signature checked" },
+  {
+    method: "delete",
+    path: `${PATH}/{key_id}`,
+    summary: "Revoke an API key: at once, everywhere",
+    security,
+    request: { params: z.object({ key_id: z.string() }) },
+    responses: { 204: { description: "Revoked" }, ...problemAnswers(401, 403, 404, 429, 503) },
+  },
+);
+
+export function mountApiKeys(app: App): void {
+  serve(app, list, async (c) => {
+    const rows = await listKeys(c.env.DB, bearerOf(c).user_id);
+    return c.json({ api_keys: rows.map(keyView) }, 200);
+  });
+  serve(app, create, async (c) => {
+    const { name, permissions, expires_at } = c.req.valid("json");
+    const { now } = c.var.facts;
+    const expiresAt = expires_at ?? null;
+    if (expiresAt !== null && expiresAt <= now) {
+      throw new Refusal("invalid_request", {
+        details: [{ field: "expires_at", message: "must be in the future" }],
+      });
+    }
+    const { user_id: userId, role } = bearerOf(c);
+    const own = await permissionsOf(c.env, c.executionCtx, role);
+    // Nobody hands out what they may not do themselves.
+    if (!permissions.every((one) => isAllowed(own, one))) throw new Refusal("permission_denied");
+    const { key, keyId, secret } = formatApiKey(randomBytes(KEY_ID_BYTES), randomBytes(SECRET_BYTES));
+    const digest = await digestOf(secret);
+    const isMade = await insertKey(c.env.DB, { keyId, userId, name, digest, permissions, now, expiresAt });
+    if (!isMade) throw new Refusal("too_many");
+    await record(c, "api_key_created", { key_id: keyId, permissions: permissions.join(" ") });
+    const shown = { key_id: keyId, name, created_at: now, expires_at: expiresAt, last_used_at: null };
+    return c.json({ ...keyView({ ...shown, permissions: JSON.stringify(permissions) }), key }, 201);
+  });
+  serve(app, revoke, async (c) => {
+    const { key_id } = c.req.valid("param");
+    const isGone = isKeyId(key_id) && (await deleteKey(c.env.DB, bearerOf(c).user_id, key_id));
+    if (!isGone) throw new Refusal("not_found");
+    await record(c, "api_key_revoked", { key_id });
+    return c.body(null, 204);
+  });
+}
+
+async function record(
+  c: AppContext,
+  type: "api_key_created" | "api_key_revoked",
+  details: { key_id: string; permissions?: string },
+): Promise<void> {
+  const { now, client, requestId } = c.var.facts;
+  const { user_id: userId, sid } = bearerOf(c);
+  const event = {
+    id: `${details.key_id}.${type}`,
+    at: now,
+    type,
+    userId,
+    sid,
+    reason: null,
+    requestId,
+    client,
+  };
+  await reach("database", () => recordEvents(c.env.DB, [{ ...event, details }]));
+}
+
+function keyView(row: ApiKeyRow): z.infer<typeof keySchema> {
+  const { key_id, name, permissions, created_at, expires_at, last_used_at } = row;
+  return {
+    key_id,
+    name,
+    permissions: storedPermissions(permissions),
+    created_at: toIso(created_at),
+    expires_at: expires_at === null ? null : toIso(expires_at),
+    last_used_at: last_used_at === null ? null : toIso(last_used_at),
+  };
+}
