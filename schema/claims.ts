@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { asSessionId, asTokenId, asUserId, type SessionId, type TokenId, type UserId } from "./ids.ts";
+import { isRoleName } from "./permissions.ts";
 import type { NumericDate } from "./time.ts";
 
 /** JOSE header `typ` of an access token (RFC 9068 §2.1) and of a refresh token (ours alone). */
@@ -50,7 +51,7 @@ export const accessClaims = z.object({
   jti: tokenId,
   username: text,
   email: text.optional(),
-  role: text,
+  role: z.string().refine(isRoleName),
   scope: text.optional(),
   auth_time: numericDate,
   amr: z.array(text),

@@ -128,7 +128,10 @@ export async function tellChange(
   return answer;
 }
 
-/** Tells what was not told when it was changed; also what an operator's command has changed in D1. */
+/**
+ * Tells what was not told when it was changed; also what an operator's command has changed in D1.
+ * Each is tried; throws, for the next run to try again, if one could not be told.
+ */
 export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
   const { results } = await env.DB.prepare(
     `SELECT ${COLUMNS.replaceAll(/\w+/g, "users.$&")}, user_changes.version AS told_version, actor
@@ -136,9 +139,12 @@ export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
   )
     .bind(now - UNTOLD_AFTER_SECONDS, UNTOLD_MAX)
     .all<UserRow & { told_version: number; actor: string }>();
+  const faults: unknown[] = [];
   for (const row of results) {
     const requestId = `${row.id}.untold.${row.told_version}`;
     const origin = { client: NOBODY, requestId, revokedBefore: 0, now };
-    await tellChange(env, row, { version: row.told_version, actor: row.actor }, origin);
+    const pending = { version: row.told_version, actor: row.actor };
+    await tellChange(env, row, pending, origin).catch((fault: unknown) => faults.push(fault));
   }
+  if (faults.length > 0) throw new Error(`${faults.length} changes could not be told`, { cause: faults[0] });
 }

@@ -113,7 +113,7 @@ describe("an access token's claims", () => {
     ["jti", [...NO_RANDOM, `${JTI}.4`]],
     ["username", NO_TEXT],
     ["email", NO_TEXT],
-    ["role", ["", "root", "Admin", "USER", ["admin"], 1, null]],
+    ["role", ["", "a b", "Admin", "USER", ["admin"], 1, null]],
     ["auth_time", NO_DATE],
     ["amr", ["pwd", "", null, {}, [""], [1], [null], [["pwd"]]]],
     ["ep", NO_DATE],
