@@ -46,6 +46,7 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
         at: now,
         type: "everyone_revoked",
         userId: null,
+        actor,
         sid: null,
         reason,
         requestId,
@@ -62,11 +63,12 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
     this.#wakeUp.fired();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
-      await this.#outbox.deliver(this.env.DB, () =>
+      const nowMs = this.#now();
+      await this.#outbox.deliver(this.env, nowMs, () =>
         writeGlobalDenial(this.env.REVOCATIONS, this.#revokedBefore()),
       );
-      if (!this.#outbox.isEmpty())
-        this.#turn((nowMs) => this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs));
+      const nextInMs = this.#outbox.nextInMs(nowMs);
+      if (nextInMs !== null) this.#wakeUp.noLaterThan(nowMs + nextInMs, nowMs);
     } catch (error) {
       this.#turn((nowMs) => {
         this.#wakeUp.noLaterThan(nowMs + RETRY_DELAY_MS, nowMs);
@@ -83,9 +85,14 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
     return row?.at ?? 0;
   }
 
-  /** The one clock read of the object. A throw in `decide` rolls everything back. */
+  /** The one clock read of the object, in milliseconds. */
+  #now(): number {
+    return Date.now();
+  }
+
+  /** One synchronous turn in one transaction. A throw in `decide` rolls everything back. */
   #turn<Answer>(decide: (nowMs: number) => Answer): Answer {
-    const nowMs = Date.now();
+    const nowMs = this.#now();
     return this.ctx.storage.transactionSync(() => decide(nowMs));
   }
 }

@@ -12,7 +12,7 @@ import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
 import { toIso, toNumericDate } from "../schema/time.ts";
 import type * as contract from "../schema/user-authority.ts";
 import { LimitsTable } from "./limits-table.ts";
-import { DELIVERY_DELAY_MS, Outbox, RETRY_DELAY_MS } from "./outbox.ts";
+import { Outbox, RETRY_DELAY_MS } from "./outbox.ts";
 import { policyOf } from "./policy.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { applyTables, hasTables } from "./tables.ts";
@@ -118,7 +118,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#wakeUp.fired();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
-      await this.#outbox.deliver(this.env.DB, () => this.#deliverDenial());
+      await this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial());
       const isNeeded = this.#turn((turn) => this.#expire(turn));
       if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
     } catch (error) {
@@ -135,9 +135,10 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     const { nowMs } = turn;
     const nextAt = this.#sessions.expire(turn);
     const isLocked = this.#guesses.expire(turn);
-    if (!this.#outbox.isEmpty()) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+    const deliveryInMs = this.#outbox.nextInMs(nowMs);
+    if (deliveryInMs !== null) this.#wakeUp.noLaterThan(nowMs + deliveryInMs, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
-    return nextAt !== null || isLocked || !this.#outbox.isEmpty();
+    return nextAt !== null || isLocked || deliveryInMs !== null;
   }
 
   /** The one clock read of the object, in milliseconds. */

@@ -23,8 +23,11 @@ export type UserState = {
   version: number;
 };
 
-/** Who asks and from where, as it is kept with the session and shown to its owner. */
-export type Origin = { client: ClientView; requestId: string };
+/**
+ * Where a request comes from, as it is kept with the session and shown to its owner. `actor` is an
+ * admin (`user:<id>`) or the `operator`; unset: the user, or nobody known.
+ */
+export type Origin = { client: ClientView; requestId: string; actor?: string };
 
 /** The global epoch as the edge knows it: families begun before it have ended. 0: none ever. */
 export type Era = { revokedBefore: NumericDate };

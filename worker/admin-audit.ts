@@ -17,11 +17,12 @@ export async function recordAdminAction(
     at: now,
     type,
     userId: about.userId,
+    actor: actorOf(c),
     sid: about.sid ?? null,
     reason: about.reason ?? null,
     requestId,
     client,
     details: { actor: actorOf(c), ...about.details },
   };
-  await reach("database", () => recordEvents(c.env.DB, [event]));
+  await reach("database", () => recordEvents(c.env, [event]));
 }

@@ -109,7 +109,7 @@ export async function tellChange(
     ...from,
   });
   await reach("database", () =>
-    recordEvents(env.DB, [
+    recordEvents(env, [
       {
         id: `${row.id}.user_changed_by_admin.${version}`,
         at: now,

@@ -11,6 +11,7 @@ import { TrieRouter } from "hono/router/trie-router";
 import { secureHeaders } from "hono/secure-headers";
 import { log } from "../schema/log.ts";
 import { toIso } from "../schema/time.ts";
+import { tally } from "./audit.ts";
 import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
 import { Outage, problemAnswer, Refusal } from "./http/problems.ts";
@@ -162,6 +163,7 @@ app.onError((error, c) => {
   const { requestId, now } = c.var.facts;
   if (error instanceof Refusal) {
     c.set("code", error.code);
+    if (error.code === "rate_limited") tally(c, "request_limited");
     return problemAnswer(error.code, error.extras, requestId);
   }
   if (error instanceof HTTPException && error.status < 500) {

@@ -1,9 +1,101 @@
-/** Events that no object decides, straight into D1's audit trail. An event's id makes it one row. */
-import { type AuditEvent, eventValues, INSERT_EVENT } from "../schema/audit-events.ts";
+/**
+ * Telling the audit trail from the edge, through the Queue. `tell` is for events of low risk: sent
+ * after the answer, together with those of other requests, and lost with the machine. `recordEvents`
+ * is for events that must not be lost and that no object decides.
+ */
+import { type AuditEvent, messagesOf } from "../schema/audit-events.ts";
+import { log } from "../schema/log.ts";
+import { toIso } from "../schema/time.ts";
+import { storeEvents } from "./audit-store.ts";
+import { type AppContext, settingsOf } from "./context.ts";
 
-/** Appends events in one transaction; ones that are there already are left as they are. */
-export async function recordEvents(db: D1Database, events: readonly AuditEvent[]): Promise<void> {
-  if (events.length === 0) return; // D1 refuses an empty batch
-  const insert = db.prepare(INSERT_EVENT);
-  await db.batch(events.map((event) => insert.bind(...eventValues(event))));
+/** How long events wait for others: a message costs the same with one event and with a hundred. */
+const GATHER_MS = 250;
+/** Kept over an outage of the Queue. */
+const WAITING_MAX = 1000;
+/** Limited requests are told one by one for so many addresses at a time, beyond which as one number. */
+const TALLIES_MAX = 50;
+
+let waiting: AuditEvent[] = [];
+/** How often `waiting` was taken: who finds it moved knows that its own event went with it. */
+let taken = 0;
+
+/** What a route knows of an event; the request says the rest. */
+export type Telling = Pick<AuditEvent, "type"> &
+  Partial<Pick<AuditEvent, "userId" | "actor" | "sid" | "reason" | "details">>;
+
+/** Tells an event of low risk, after the answer. One a type and request. */
+export function tell(c: AppContext, telling: Telling): void {
+  waiting.push(eventOf(c, telling));
+  c.executionCtx.waitUntil(send(c));
+}
+
+/** Counts a refused request, in one event for all that its address is refused at this moment. */
+export function tally(c: AppContext, type: "request_limited"): void {
+  const event = eventOf(c, { type });
+  const isSame = (one: AuditEvent) => one.type === type && one.client.ip === event.client.ip;
+  const found = waiting.find(isSame);
+  const tallies = waiting.filter((one) => one.type === type).length;
+  if (found !== undefined) found.count = (found.count ?? 1) + 1;
+  else if (tallies < TALLIES_MAX) waiting.push(event);
+  else countWithOthers(event);
+  c.executionCtx.waitUntil(send(c));
+}
+
+/**
+ * Appends events before it returns: to the Queue or, should that fail, to D1 itself. Throws if
+ * neither takes them.
+ */
+export async function recordEvents(env: Env, events: readonly AuditEvent[]): Promise<void> {
+  try {
+    await sendAll(env, events);
+  } catch (error) {
+    const settings = settingsOf(env);
+    if (settings.kind === "wrong") throw error;
+    await storeEvents(env.DB, settings.config, events);
+  }
+}
+
+function eventOf(c: AppContext, telling: Telling): AuditEvent {
+  const { now, requestId, client } = c.var.facts;
+  return {
+    id: `${requestId}.${telling.type}`,
+    at: now,
+    userId: null,
+    sid: null,
+    reason: null,
+    details: {},
+    ...telling,
+    requestId,
+    client,
+  };
+}
+
+function countWithOthers(event: AuditEvent): void {
+  const last = waiting.findLast((one) => one.type === event.type && one.reason === "others");
+  if (last !== undefined) last.count = (last.count ?? 1) + 1;
+  else waiting.push({ ...event, reason: "others", requestId: null, client: { ...event.client, ip: null } });
+}
+
+/** Waits for others, and sends all that wait unless somebody else has. A failure waits for the next. */
+async function send(c: AppContext): Promise<void> {
+  const mine = taken;
+  await scheduler.wait(GATHER_MS);
+  if (mine !== taken) return;
+  const events = waiting;
+  waiting = [];
+  taken += 1;
+  try {
+    await sendAll(c.env, events);
+  } catch (error) {
+    const all = [...events, ...waiting];
+    waiting = all.slice(-WAITING_MAX);
+    const { now } = c.var.facts;
+    const reason = `${String(error).slice(0, 100)}; ${all.length - waiting.length} events lost`;
+    log(toIso(now), { level: "error", event: "audit_unavailable", reason });
+  }
+}
+
+async function sendAll(env: Pick<Env, "AUDIT_QUEUE">, events: readonly AuditEvent[]): Promise<void> {
+  for (const message of messagesOf(events)) await env.AUDIT_QUEUE.send(message, { contentType: "json" });
 }

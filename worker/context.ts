@@ -70,7 +70,6 @@ export function factsOf(request: Request, env: Env): RequestFacts {
     key === null && settings.kind === "ok" && settings.config.environment === "development"
       ? "127.0.0.1"
       : key;
-  const country = request.cf?.country;
   return {
     nowMs,
     now: toNumericDate(nowMs),
@@ -78,10 +77,20 @@ export function factsOf(request: Request, env: Env): RequestFacts {
     address,
     client: {
       ip: key === null ? address : request.headers.get("CF-Connecting-IP"),
-      country: typeof country === "string" ? country : null,
       userAgent: request.headers.get("User-Agent")?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,
+      ...placeOf(request.cf),
     },
     settings,
+  };
+}
+
+/** What the platform says of where a request was made and met; it may say nothing. */
+function placeOf(cf: Request["cf"]): Pick<ClientView, "country" | "city" | "colo"> {
+  const { country, city, colo } = cf ?? {};
+  return {
+    country: typeof country === "string" ? country : null,
+    ...(typeof city === "string" ? { city } : {}),
+    ...(typeof colo === "string" ? { colo } : {}),
   };
 }
 

@@ -22,7 +22,7 @@ export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
  */
 export async function guess<Found>(
   c: AppContext,
-  target: { userId: number | null; typed: string; track: Track },
+  target: { userId: number | null; typed: string; track: Track; onLocked?: () => void },
   check: (attempt: Attempt) => Promise<Found | null>,
 ): Promise<Found | null> {
   const { client, requestId } = c.var.facts;
@@ -33,6 +33,7 @@ export async function guess<Found>(
   const command = { ...attempt, userId: target.userId, client, requestId };
   const answer = await reach("user_authority", () => object.reserveAttempt(command));
   if (answer.kind === "locked") {
+    target.onLocked?.();
     throw new Refusal("account_locked", { retryAfterSeconds: answer.retryAfterSeconds });
   }
   const settle = (outcome: "failure" | "not_tried"): void => {
@@ -49,6 +50,7 @@ export async function guess<Found>(
   }
 }
 
-async function nameKey(c: AppContext, typed: string): Promise<string> {
+/** What stands for a name that nobody has, in the objects and in the audit trail: a keyed hash, base64url. */
+export async function nameKey(c: AppContext, typed: string): Promise<string> {
   return base64url.encode(await keyedHash(serviceOf(c).config, "name", usernameKey(typed)));
 }

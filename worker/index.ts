@@ -1,5 +1,6 @@
 /** The Worker's entry: requests go to the application, and the runtime finds the object classes here. */
 import { app } from "./app.ts";
+import { queue } from "./queue.ts";
 import { scheduled } from "./scheduled.ts";
 
 export { GlobalEpoch } from "../objects/global-epoch.ts";
@@ -7,4 +8,4 @@ export { IpGuard } from "../objects/ip-guard.ts";
 export { UserAuthority } from "../objects/user-authority.ts";
 export { SessionVerifier } from "./rpc.ts";
 
-export default { fetch: app.fetch, scheduled } satisfies ExportedHandler<Env>;
+export default { fetch: app.fetch, scheduled, queue } satisfies ExportedHandler<Env>;

@@ -4,6 +4,7 @@
  */
 import type { SessionId } from "../schema/ids.ts";
 import type { RefreshAnswer } from "../schema/user-authority.ts";
+import { tell } from "./audit.ts";
 import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newTokenId } from "./entropy.ts";
@@ -24,7 +25,10 @@ export async function presentRefreshToken(
   const service = serviceOf(c);
   const { now, client, requestId } = c.var.facts;
   const claims = await verifyRefreshToken(service, token, now);
-  if (claims === null) return { kind: "invalid" };
+  if (claims === null) {
+    tell(c, { type: "refresh_denied", reason: "invalid" });
+    return { kind: "invalid" };
+  }
 
   // Before the family moves: with no key to sign by, its successor could not be handed over.
   await signingKey(service.config, now);
@@ -42,13 +46,20 @@ export async function presentRefreshToken(
       inFlight: inFlight.get(sid) ?? 1,
     };
     const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).refresh(command));
+    const about = { userId: claims.user_id, sid };
     if (answer.kind === "denied") {
       noteDenial(claims.user_id, answer.denial);
+      tell(c, { type: "refresh_denied", ...about, reason: answer.reason });
       return answer;
     }
     // Everyone may have been revoked while the object was being asked: see era.ts.
     const isOver = answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx));
-    return isOver ? { kind: "denied", reason: "revoked", denial: null } : answer;
+    if (isOver) {
+      tell(c, { type: "refresh_denied", ...about, reason: "revoked" });
+      return { kind: "denied", reason: "revoked", denial: null };
+    }
+    tell(c, { type: "token_refreshed", ...about, actor: `user:${claims.user_id}`, reason: answer.kind });
+    return answer;
   } finally {
     const left = (inFlight.get(sid) ?? 1) - 1;
     if (left === 0) inFlight.delete(sid);

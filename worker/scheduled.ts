@@ -1,5 +1,5 @@
 /** What the service does once a day, by cron: it warns of signing keys that end, and finishes deletions. */
-import type { AuditEvent } from "../schema/audit-events.ts";
+import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
 import { readConfig } from "../schema/config.ts";
 import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
 import { log } from "../schema/log.ts";
@@ -13,7 +13,7 @@ import { newRequestId } from "./entropy.ts";
 const EVERY_MINUTE = "* * * * *";
 /** A week of daily warnings before a key ends: a lost one is told again the next day. */
 const KEY_NOTICE_SECONDS = 604_800;
-const NOBODY = { ip: null, country: null, userAgent: null };
+const DAY_SECONDS = 86_400;
 
 /** Runs at `controller.scheduledTime`, which is the only time it knows. Running twice writes nothing twice. */
 export async function scheduled(controller: ScheduledController, env: Env): Promise<void> {
@@ -32,24 +32,25 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
     log(toIso(now), { level: "warn", event: "signing_key_ending", settings: ["JWT_SIGNING_KEYS"], reason });
   }
   await recordEvents(
-    env.DB,
+    env,
     ending.map((key) => warning(key, now)),
   );
   await finishDeletions(env, now, newRequestId());
 }
 
-/** One a key and day (UTC), by its id. */
+/** One a key and day (UTC), by its id and its moment, the day's first. */
 function warning({ kid, algorithm, endsAt }: EndingKey, now: NumericDate): AuditEvent {
   const [day] = toIso(now).split("T");
   return {
     id: `${kid}.signing_key_ending.${day}`,
-    at: now,
+    at: now - (now % DAY_SECONDS),
     type: "signing_key_ending",
     userId: null,
     sid: null,
     reason: null,
     requestId: null,
-    client: NOBODY,
+    actor: "system",
+    client: NO_CLIENT,
     details: { kid, algorithm, ends_at: endsAt },
   };
 }

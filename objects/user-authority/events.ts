@@ -19,6 +19,10 @@ const EVENT_OF: Record<EndReason, EventType> = {
   role_changed: "session_revoked",
 };
 
+const SYSTEM = "system";
+/** Ends that are the user's own wish. */
+const BY_OWNER: readonly EndReason[] = ["logout", "ended_by_owner"];
+
 /** A session has ended. A family ends once, so its id and the type name the event. */
 export function sessionEnded(
   family: Family,
@@ -30,6 +34,7 @@ export function sessionEnded(
   const type = EVENT_OF[end.reason];
   return {
     ...common(account, origin, at),
+    actor: origin.actor ?? (BY_OWNER.includes(end.reason) ? actorOf(account) : SYSTEM),
     id: `${family.sid}.${type}`,
     type,
     sid: family.sid,
@@ -47,6 +52,7 @@ export function sessionsRevoked(
 ): AuditEvent {
   return {
     ...common(moved, origin, at),
+    ...(asked.by === null ? {} : { actor: actorOf(moved) }),
     id: `${moved.user.id}.sessions_revoked.${moved.epoch}`,
     type: "sessions_revoked",
     sid: asked.by,
@@ -117,12 +123,13 @@ export function accountUnlocked(
   command: Origin & { userId: number; note: string },
   at: NumericDate,
 ): AuditEvent {
-  const { userId, note, client, requestId } = command;
+  const { userId, note, client, requestId, actor } = command;
   return {
     id: `${requestId}.account_unlocked`,
     at,
     type: "account_unlocked",
     userId,
+    ...(actor === undefined ? {} : { actor }),
     sid: null,
     reason: null,
     requestId,
@@ -149,6 +156,10 @@ export function accountDeleted(
   };
 }
 
-function common({ user }: Account, { client, requestId }: Origin, at: NumericDate) {
-  return { at, userId: user.id, client, requestId };
+function common({ user }: Account, { client, requestId, actor }: Origin, at: NumericDate) {
+  return { at, userId: user.id, client, requestId, ...(actor === undefined ? {} : { actor }) };
+}
+
+function actorOf({ user }: Account): string {
+  return `user:${user.id}`;
 }

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { trail } from "../support/audit.ts";
 import { ask, login, PASSWORD, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { askWith, down } from "../support/faults.ts";
 
@@ -87,6 +88,7 @@ it("holds the newest 10,000 events and says that there are more; and the next on
   expect(body.security_events).toHaveLength(10_000);
   expect(body.security_events_truncated).toBe(true);
   expect(body.security_events.at(-1).at).toBe("1970-01-01T00:00:02.000Z");
+  await trail("user_id = ? AND type = 'account_exported'", [user.id], 1);
   expect((await exportOf(user)).body.security_events[0]).toMatchObject({
     type: "account_exported",
     session_id: user.sid,

@@ -6,6 +6,7 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import { notable } from "../support/audit.ts";
 import {
   type Answer,
   ask,
@@ -119,12 +120,8 @@ describe("lockout", () => {
     expect((await unlock({ Authorization: `Bearer ${env.ADMIN_TOKEN}` })).status).toBe(200);
     expect((await attempt(user.username, PASSWORD)).status).toBe(200);
     await runDurableObjectAlarm(objectOf(user));
-    const { results } = await env.DB.prepare(
-      "SELECT type, risk FROM audit_events WHERE user_id = ? ORDER BY at, type",
-    )
-      .bind(user.id)
-      .all();
-    expect(results).toEqual([
+    const results = await notable(user.id, 2);
+    expect(results).toMatchObject([
       { type: "account_locked", risk: "high" },
       { type: "account_unlocked", risk: "medium" },
     ]);

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
+import { trail } from "../support/audit.ts";
 import { type Answer, ask, login, refresh, register, type SignedIn } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 
@@ -14,12 +15,7 @@ async function settle(user: SignedIn): Promise<void> {
   for (let i = 0; i < 3; i += 1) await runDurableObjectAlarm(objectOf(user));
 }
 
-const eventsOf = async (user: SignedIn, type: string) =>
-  (
-    await env.DB.prepare("SELECT * FROM audit_events WHERE user_id = ? AND type = ?")
-      .bind(user.id, type)
-      .all()
-  ).results;
+const eventsOf = (user: SignedIn, type: string) => trail("user_id = ? AND type = ?", [user.id, type], 1);
 
 describe("refresh", () => {
   it("REF-01: answers a new pair, and the session goes on", async () => {

@@ -1,6 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import { notable, trail } from "../support/audit.ts";
 import {
   type Answer,
   ask,
@@ -41,9 +42,7 @@ describe("POST /api/admin/users/{id}/revoke-sessions", () => {
     const again = await login(user);
     expect((await read(again)).status).toBe(200);
     await runDurableObjectAlarm(env.USER_AUTHORITY.getByName(String(user.id)));
-    const { results } = await env.DB.prepare("SELECT * FROM audit_events WHERE user_id = ?")
-      .bind(user.id)
-      .all();
+    const results = await notable(user.id, 1);
     expect(results).toHaveLength(1);
     expect(results[0]).toMatchObject({ type: "sessions_revoked", reason: "ended_by_admin" });
     expect(JSON.parse(String(results[0]?.details))).toEqual({ note: "operator: laptop stolen" });
@@ -284,7 +283,7 @@ describe("POST /api/admin/revoke-all", () => {
     await runDurableObjectAlarm(env.GLOBAL_EPOCH.getByName("everyone"));
     const value = await env.REVOCATIONS.get<{ before: number }>("revoked:*", "json");
     expect((value?.before ?? 0) * 1000).toBe(Date.parse(answer.body.revoked_before));
-    const event = await env.DB.prepare("SELECT * FROM audit_events WHERE type = 'everyone_revoked'").first();
+    const [event] = await trail("type = 'everyone_revoked'", [], 1);
     expect(event).toMatchObject({ risk: "critical", reason: "signing key leaked", user_id: null });
   }, 30_000);
 });

@@ -1,5 +1,6 @@
 /** Admins and the operator, as tests need them. */
 import { env } from "cloudflare:workers";
+import { trail } from "./audit.ts";
 import { type Answer, type Ask, ask, login, register, type SignedIn, uniqueAddress } from "./client.ts";
 
 /** One request as the operator. */
@@ -20,9 +21,8 @@ export function askAs(user: Pick<SignedIn, "access">, path: string, options: Ask
   return ask(path, { token: user.access, address: uniqueAddress(), ...options });
 }
 
-/** Events of a user, as the trail has them. */
-export async function eventsAbout(id: number, type: string) {
-  const query = "SELECT reason, details FROM audit_events WHERE user_id = ? AND type = ? ORDER BY at";
-  const { results } = await env.DB.prepare(query).bind(id, type).all<{ reason: string; details: string }>();
-  return results.map(({ reason, details }) => ({ reason, details: JSON.parse(details) }));
+/** Events of a user, as the trail has them once `count` have arrived. */
+export async function eventsAbout(id: number, type: string, count = 1) {
+  const rows = await trail("user_id = ? AND type = ?", [id, type], count);
+  return rows.map(({ reason, details }) => ({ reason, details: JSON.parse(String(details)) }));
 }

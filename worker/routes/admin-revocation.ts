@@ -73,6 +73,7 @@ export function mountAdminRevocation(app: App): void {
       note: `${actorOf(c)}: ${c.req.valid("json").reason ?? ""}`,
       client,
       requestId,
+      actor: actorOf(c),
       revokedBefore: await revokedBefore(c.env, c.executionCtx),
     };
     const answer = await reach("user_authority", () => userAuthority(c.env, id).revoke(command));

@@ -33,7 +33,7 @@ export function mountAdminUnlock(app: App): void {
     const userId = asUserId(Number(c.req.valid("param").id));
     if (userId === null || (await findWithProfile(c.env.DB, userId)) === null) throw new Refusal("not_found");
     const { client, requestId } = c.var.facts;
-    const command = { userId, note: actorOf(c), client, requestId };
+    const command = { userId, note: actorOf(c), actor: actorOf(c), client, requestId };
     await reach("user_authority", () => userAuthority(c.env, userId).unlock(command));
     return c.json({ message: "Account unlocked" }, 200);
   });

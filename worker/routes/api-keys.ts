@@ -149,7 +149,7 @@ async function record(
     requestId,
     client,
   };
-  await reach("database", () => recordEvents(c.env.DB, [{ ...event, details }]));
+  await reach("database", () => recordEvents(c.env, [{ ...event, details }]));
 }
 
 function keyView(row: ApiKeyRow): z.infer<typeof keySchema> {

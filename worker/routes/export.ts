@@ -94,7 +94,7 @@ export function mountExport(app: App): void {
     if (row === null || answer.kind === "denied") throw new Refusal("access_token_revoked");
     const event = { id: `${requestId}.account_exported`, at: now, type: "account_exported" as const };
     const about = { userId: user_id, sid, reason: null, requestId, client, details: {} };
-    await reach("database", () => recordEvents(c.env.DB, [{ ...event, ...about }]));
+    await reach("database", () => recordEvents(c.env, [{ ...event, ...about }]));
 
     const user = accountView(row);
     const document: z.infer<typeof exportSchema> = {

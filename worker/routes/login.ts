@@ -5,10 +5,11 @@
 import { z } from "@hono/zod-openapi";
 import { canBeLogin, usernameKey } from "../../schema/identity.ts";
 import { type UserRow, userState } from "../../schema/users.ts";
+import { tell } from "../audit.ts";
 import { deviceOf, type KnownDevice, signDeviceToken, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
-import { type Attempt, guess } from "../guess.ts";
+import { type Attempt, guess, nameKey } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { decoyWork, hashPassword, verifyPassword } from "../passwords/registry.ts";
@@ -63,6 +64,7 @@ export function mountLogin(app: App): void {
     const { id } = opened.grant.user;
     const { now } = c.var.facts;
     c.executionCtx.waitUntil(recordLogin(c.env.DB, id, now).catch(() => undefined));
+    tell(c, { type: "login_succeeded", userId: id, actor: `user:${id}`, sid: opened.grant.sid });
     const pair = await tokenAnswer(serviceOf(c), opened.grant, "Login successful");
     const device_token = await signDeviceToken(serviceOf(c), device, id, now);
     return c.json(handOver(c, { ...pair, device_token }, by), 200);
@@ -82,14 +84,22 @@ async function authenticate(
     ? await findForLogin(c.env.DB, typed, await decoyPosition(c, typed))
     : { user: null, decoyHash: null };
   const userId = user?.id ?? null;
-  return guess(c, { userId, typed, track: trackOf(device, userId) }, async (attempt) => {
+  // A name that nobody has may be a password in the wrong field: only a keyed hash of it is told.
+  const details = userId === null ? { name_hash: await nameKey(c, typed) } : {};
+  const tellFailure = (reason: string) => tell(c, { type: "login_failed", userId, reason, details });
+  const target = { userId, typed, track: trackOf(device, userId), onLocked: () => tellFailure("locked") };
+  return guess(c, target, async (attempt) => {
     if (user === null) {
       // Some other user's hash, always the same one for this name, decides what this must cost.
       await (decoyHash === null ? decoyWork(password) : verifyPassword(password, decoyHash));
+      tellFailure("unknown_name");
       return null;
     }
     const verdict = await verifyPassword(password, user.password_hash);
-    if (!verdict.matches || user.is_active !== 1) return null;
+    if (!verdict.matches || user.is_active !== 1) {
+      tellFailure(verdict.matches ? "inactive" : "wrong_password");
+      return null;
+    }
     if (verdict.needsRehash) await upgradeHash(c, user, password);
     return { user, attempt };
   });

@@ -5,6 +5,7 @@
 import { z } from "@hono/zod-openapi";
 import type { UserId } from "../../schema/ids.ts";
 import type { Bearer, RevocationScope } from "../../schema/user-authority.ts";
+import { tell } from "../audit.ts";
 import { presentedToken } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -65,6 +66,8 @@ export function mountLogout(app: App): void {
     const answer = await reach("user_authority", () => userAuthority(c.env, caller.userId).revoke(command));
     if (answer.kind === "denied") return already();
     noteDenial(caller.userId, answer.denial);
+    const { userId } = caller;
+    tell(c, { type: "logged_out", userId, actor: `user:${userId}`, sid: by.sid, reason: ending.kind });
     return c.json({ message: "Logout successful", ...receiptOf(answer) }, 200);
   });
 }

@@ -1,6 +1,7 @@
 /** `POST /api/accounts/register`: a new account, signed in. */
 import { z } from "@hono/zod-openapi";
 import { impersonatesEmail, isEmail, isUsername, normalizeUsername } from "../../schema/identity.ts";
+import { tell } from "../audit.ts";
 import { type App, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
 import { Outage, Refusal } from "../http/problems.ts";
@@ -61,6 +62,7 @@ export function mountRegister(app: App): void {
       if (user === null) throw new Refusal("user_exists");
       const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null, attempt: null });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
+      tell(c, { type: "user_registered", userId: user.id, actor: `user:${user.id}`, sid: opened.grant.sid });
       const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");
       return c.json(handOver(c, pair, c.req.valid("json").transport), 201);
     },

@@ -6,6 +6,7 @@ import { hasTables } from "../../../objects/tables.ts";
 import { asUserId, type SessionId, type TokenId, type UserId } from "../../../schema/ids.ts";
 import type { HearOfUser, UserState } from "../../../schema/user-authority.ts";
 import { openCommand } from "../../simulation/commands.ts";
+import { delivered, notable } from "../../support/audit.ts";
 import { ask, login, refresh, register, type SignedIn } from "../../support/client.ts";
 import { passSeconds, stopClock } from "../../support/clock.ts";
 
@@ -35,8 +36,8 @@ function tell(
 }
 
 const eventsOf = async ({ id }: SignedIn) => {
-  const query = "SELECT type, reason, sid FROM audit_events WHERE user_id = ? ORDER BY id";
-  return (await env.DB.prepare(query).bind(id).all()).results;
+  await delivered(objectOf(id));
+  return (await notable(id, 0)).map(({ type, reason, sid }) => ({ type, reason, sid }));
 };
 
 describe("news of a user", () => {
