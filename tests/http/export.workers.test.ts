@@ -89,10 +89,12 @@ it("holds the newest 10,000 events and says that there are more; and the next on
   expect(body.security_events_truncated).toBe(true);
   expect(body.security_events.at(-1).at).toBe("1970-01-01T00:00:02.000Z");
   await trail("user_id = ? AND type = 'account_exported'", [user.id], 1);
-  expect((await exportOf(user)).body.security_events[0]).toMatchObject({
-    type: "account_exported",
-    session_id: user.sid,
-  });
+  expect((await exportOf(user)).body.security_events).toContainEqual(
+    expect.objectContaining({
+      type: "account_exported",
+      session_id: user.sid,
+    }),
+  );
 });
 
 it("is one's own, confirmed at this moment, and 503 while a part is down", async () => {
