@@ -3,10 +3,15 @@ import { type AuditEvent, EVENT_RISKS } from "../schema/audit-events.ts";
 import type { Config } from "../schema/config.ts";
 import { addressKey } from "../schema/ip-address.ts";
 import { countEvents, hoursOf, type SecurityHour } from "../schema/security-hours.ts";
+import type { NumericDate } from "../schema/time.ts";
+import { reach } from "./authorities.ts";
 import { keyedHash } from "./tokens/refresh-key.ts";
 
 /** Events of one transaction: some 600 KB of JSON, of the 2 MB that one bound value may have. */
 const EVENTS_MAX = 500;
+
+/** Hours of one query: 2 MB of sketches at most. */
+const HOURS_PAGE = 500;
 
 const INSERT_EVENTS = `
   INSERT OR IGNORE INTO audit_events
@@ -65,6 +70,23 @@ async function storeSome(db: D1Database, config: Config, events: readonly AuditE
     db.prepare(PUT_HOURS).bind(JSON.stringify(hours.map(asRow))),
     db.prepare(INSERT_EVENTS).bind(json),
   ]);
+}
+
+/** The hours that begin within the range (both ends belong to it) and have events, oldest first: a row read for each. */
+export async function readHours(db: D1Database, from: NumericDate, to: NumericDate): Promise<SecurityHour[]> {
+  const hours: SecurityHour[] = [];
+  for (let after = from - 1; ; ) {
+    const { results } = await reach("database", () =>
+      db
+        .prepare("SELECT * FROM security_hours WHERE hour > ? AND hour <= ? ORDER BY hour LIMIT ?")
+        .bind(after, to, HOURS_PAGE)
+        .all<HourRow>(),
+    );
+    hours.push(...results.map(asHour));
+    const last = results.at(-1);
+    if (last === undefined || results.length < HOURS_PAGE) return hours;
+    after = last.hour;
+  }
 }
 
 type HourRow = Omit<SecurityHour, "types" | "countries"> & { types: string; countries: string };

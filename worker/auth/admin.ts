@@ -39,6 +39,16 @@ export const requireAdmin = (permission?: string) =>
     await next();
   });
 
+/** Lets a request through that shows the operator's token, and nobody else. */
+export const requireOperator = () =>
+  createMiddleware<AppEnv>(async (c, next) => {
+    const token = presentedToken(c);
+    if (token === null) throw new Refusal("token_required");
+    if (!(await isOperatorToken(c, token))) throw new Refusal("invalid_access_token");
+    c.set("actor", "operator");
+    await next();
+  });
+
 /** Who acts on an admin route, for the audit trail: `operator` or `user:<id>`. */
 export function actorOf(c: AppContext): string {
   const { actor } = c.var;

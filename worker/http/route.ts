@@ -6,7 +6,7 @@
 import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { OwnLimit } from "../../schema/limits.ts";
-import { requireAdmin } from "../auth/admin.ts";
+import { requireAdmin, requireOperator } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
 import type { App, AppContext, AppEnv } from "../context.ts";
 import { FORM, refusalOfBody, refusalOfForm } from "./body.ts";
@@ -17,6 +17,7 @@ import { type ProblemStatus, Refusal } from "./problems.ts";
 /**
  * `public`: no credentials. `bearer`: an access token, leased (the contract's `A`). `confirmed`: an
  * access token that the user's object confirms (`S`). `admin`: an admin, confirmed, or the operator (`M`).
+ * `operator`: the operator's token alone.
  */
 export type Access = keyof typeof CREDENTIALS | "public";
 
@@ -24,6 +25,7 @@ const CREDENTIALS = {
   bearer: requireBearer(leased),
   confirmed: requireBearer(confirmed),
   admin: requireAdmin,
+  operator: requireOperator,
 };
 
 /**
