@@ -5,7 +5,9 @@
  * An event is forgotten when it is seen in the audit trail, not when the Queue took it: whatever
  * happens to the Queue, its consumer or the machine in between, it is sent again.
  */
+import { ALERT_DESK_NAME, type AlertDeskContract, auditStuck } from "../schema/alerts.ts";
 import type { AuditEvent } from "../schema/audit-events.ts";
+import { toNumericDate } from "../schema/time.ts";
 import { arrivedIds, sendEvents } from "./sinks/audit.ts";
 
 /** A `denial` row says only that KV is behind: what to write there is read when it is delivered. */
@@ -22,12 +24,18 @@ const LOOK_AGAIN_MS_MAX = 300_000;
 /** What has not arrived for so long is sent again. */
 const RESEND_AFTER_MS = 60_000;
 
+/** What waits for so long is told to people, once by each instance. */
+const STUCK_AFTER_MS = 300_000;
+
+type Sinks = Pick<Env, "AUDIT_QUEUE" | "DB" | "ALERT_DESK">;
 type EventRow = { id: number; event: AuditEvent };
 
 export class Outbox {
   readonly #sql: SqlStorage;
   /** When events were handed to the Queue. Lost with the instance: then they are sent again. */
   readonly #sentAtMs = new Map<number, number>();
+
+  #isStuckTold = false;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
@@ -62,12 +70,12 @@ export class Outbox {
    * Delivers the oldest rows of both kinds and forgets what has arrived. `writeDenial` must read
    * what it writes when it is called, so that KV never gets an older state than the last decision.
    */
-  async deliver(
-    env: Pick<Env, "AUDIT_QUEUE" | "DB">,
-    nowMs: number,
-    writeDenial: () => Promise<void>,
-  ): Promise<void> {
-    await Promise.all([this.#deliverDenial(writeDenial), this.#deliverEvents(env, nowMs)]);
+  async deliver(env: Sinks, nowMs: number, writeDenial: () => Promise<void>): Promise<void> {
+    await Promise.all([
+      this.#deliverDenial(writeDenial),
+      this.#deliverEvents(env, nowMs),
+      this.#tellStuck(env, nowMs).catch(() => undefined),
+    ]);
   }
 
   async #deliverDenial(write: () => Promise<void>): Promise<void> {
@@ -77,7 +85,16 @@ export class Outbox {
     this.#sql.exec("DELETE FROM outbox WHERE kind = 'denial' AND id <= ?", last.id);
   }
 
-  async #deliverEvents(env: Pick<Env, "AUDIT_QUEUE" | "DB">, nowMs: number): Promise<void> {
+  /** Of no consequence if it fails: many objects wait for the same thing, and each says so. */
+  async #tellStuck(env: Sinks, nowMs: number): Promise<void> {
+    const [oldest] = this.#events(1);
+    if (this.#isStuckTold || oldest === undefined || oldest.event.at * 1000 + STUCK_AFTER_MS > nowMs) return;
+    this.#isStuckTold = true;
+    const desk: AlertDeskContract = env.ALERT_DESK.getByName(ALERT_DESK_NAME);
+    await desk.raise([auditStuck("outbox", toNumericDate(nowMs))]);
+  }
+
+  async #deliverEvents(env: Sinks, nowMs: number): Promise<void> {
     const rows = this.#events(BATCH_MAX);
     const sent = rows.filter(({ id }) => this.#sentAtMs.has(id));
     if (sent.length > 0) await this.#forgetArrived(env.DB, sent);

@@ -3,6 +3,7 @@
  * once. Nothing falls back in silence: an unset number is its default, a wrong one stops the service.
  */
 
+import { type AlertWebhook, readWebhook } from "./alert-webhook.ts";
 import type { LimitClass, Rate } from "./limits.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
@@ -34,6 +35,9 @@ export type Config = {
   refreshTokenSecret: string;
   /** The operator's credential for admin routes, or null: then there is none. */
   adminToken: string | null;
+  auditRetentionDays: number;
+  /** Where alerts go, or null: nowhere. */
+  alertWebhook: AlertWebhook | null;
 };
 
 /** A setting that is wrong. Neither field ever holds a secret's value. */
@@ -135,6 +139,17 @@ export function readConfig(env: object): ConfigReading {
     return reading.keys;
   };
 
+  const alertWebhook = (): AlertWebhook | null => {
+    const reading = readWebhook({
+      url: text("ALERT_WEBHOOK_URL"),
+      secret: text("ALERT_WEBHOOK_SECRET"),
+      hosts: vars.ALERT_WEBHOOK_HOSTS === undefined ? undefined : text("ALERT_WEBHOOK_HOSTS"),
+      isDevelopment,
+    });
+    problems.push(...reading.problems);
+    return reading.webhook;
+  };
+
   const config: Config = {
     environment,
     issuer: identifier("ISSUER", true),
@@ -167,6 +182,8 @@ export function readConfig(env: object): ConfigReading {
     signingKeys: signingKeys(),
     refreshTokenSecret: secret("REFRESH_TOKEN_SECRET"),
     adminToken: text("ADMIN_TOKEN") === "" ? null : secret("ADMIN_TOKEN"),
+    auditRetentionDays: integer("AUDIT_RETENTION_DAYS", 90, 1, 3650),
+    alertWebhook: alertWebhook(),
   };
   return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
 }

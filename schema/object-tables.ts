@@ -79,3 +79,30 @@ export const GLOBAL_EPOCH_TABLES: readonly string[] = [
    ) STRICT;
    ${OUTBOX}`,
 ];
+
+export const ALERT_DESK_TABLES: readonly string[] = [
+  `CREATE TABLE seen (
+     id TEXT PRIMARY KEY,          -- an alert that was raised
+     forget_at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX seen_forget ON seen (forget_at);
+   CREATE TABLE windows (
+     kind TEXT PRIMARY KEY,
+     state TEXT NOT NULL           -- JSON of the decision's own shape
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE messages (
+     id INTEGER PRIMARY KEY,
+     message_id TEXT NOT NULL UNIQUE,
+     body TEXT NOT NULL,           -- as it is signed
+     attempts INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE TABLE delivery (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     failures INTEGER NOT NULL,
+     next_at_ms INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE health (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     failing TEXT NOT NULL         -- JSON array of parts
+   ) STRICT;`,
+];

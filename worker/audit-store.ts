@@ -13,6 +13,10 @@ const EVENTS_MAX = 500;
 /** Hours of one query: 2 MB of sketches at most. */
 const HOURS_PAGE = 500;
 
+/** Deleted in one statement, and statements of one run. */
+const FORGET_MAX = 500;
+const BATCHES_MAX = 400;
+
 const INSERT_EVENTS = `
   INSERT OR IGNORE INTO audit_events
     (id, at, type, risk, user_id, actor, sid, reason, request_id, ip, country, city, colo, user_agent, details)
@@ -87,6 +91,20 @@ export async function readHours(db: D1Database, from: NumericDate, to: NumericDa
     if (last === undefined || results.length < HOURS_PAGE) return hours;
     after = last.hour;
   }
+}
+
+/**
+ * Deletes events from before `until` and counted hours from before `hoursUntil`, some at a time, so
+ * that nothing else waits for long. What is left after `BATCHES_MAX` is the next run's.
+ */
+export async function forgetOld(db: D1Database, until: NumericDate, hoursUntil: NumericDate): Promise<void> {
+  const forget =
+    "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?)";
+  for (let i = 0; i < BATCHES_MAX; i += 1) {
+    const { meta } = await db.prepare(forget).bind(until, FORGET_MAX).run();
+    if (meta.changes < FORGET_MAX) break;
+  }
+  await db.prepare("DELETE FROM security_hours WHERE hour > 0 AND hour < ?").bind(hoursUntil).run();
 }
 
 type HourRow = Omit<SecurityHour, "types" | "countries"> & { types: string; countries: string };

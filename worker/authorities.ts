@@ -3,6 +3,7 @@
  * platform itself retries a call that provably did not run; we never retry on top, and an answer
  * that does not come is an outage, decided closed by whoever asked.
  */
+import { ALERT_DESK_NAME, type AlertDeskContract } from "../schema/alerts.ts";
 import { GLOBAL_EPOCH_NAME, type GlobalEpochContract } from "../schema/global-epoch.ts";
 import type { UserId } from "../schema/ids.ts";
 import type { IpGuardContract } from "../schema/ip-guard.ts";
@@ -30,6 +31,11 @@ export function ipGuard(env: Env, address: string): IpGuardContract {
 /** The one object that can end everything. Never asked for one request alone: see `era.ts`. */
 export function globalEpoch(env: Env): GlobalEpochContract {
   return env.GLOBAL_EPOCH.getByName(GLOBAL_EPOCH_NAME);
+}
+
+/** The one object that tells people. Never asked for a request. */
+export function alertDesk(env: Env): AlertDeskContract {
+  return env.ALERT_DESK.getByName(ALERT_DESK_NAME);
 }
 
 /**

@@ -3,6 +3,7 @@ import { app } from "./app.ts";
 import { queue } from "./queue.ts";
 import { scheduled } from "./scheduled.ts";
 
+export { AlertDesk } from "../objects/alert-desk.ts";
 export { GlobalEpoch } from "../objects/global-epoch.ts";
 export { IpGuard } from "../objects/ip-guard.ts";
 export { UserAuthority } from "../objects/user-authority.ts";

@@ -1,16 +1,29 @@
-/** What the service does once a day, by cron: it warns of signing keys that end, and finishes deletions. */
+/**
+ * What the service does by the clock. Daily, at midnight: forgets old events, warns of signing keys
+ * that end, finishes deletions. Every six hours: compares the last hours with those of earlier
+ * days. Every minute: looks at its own health. A run that names none of these does all of them.
+ */
 import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
-import { readConfig } from "../schema/config.ts";
+import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
 import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
 import { log } from "../schema/log.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
+import { COMPARED_DAYS, spikesOf } from "../schema/traffic-spikes.ts";
 import { tellUntold } from "./admin-users.ts";
 import { recordEvents } from "./audit.ts";
+import { forgetOld, readHours } from "./audit-store.ts";
+import { alertDesk } from "./authorities.ts";
 import { finishDeletions } from "./deletion.ts";
 import { newRequestId } from "./entropy.ts";
+import { examine } from "./health.ts";
 
-/** As in `wrangler.toml`: tells users' objects what was changed in D1 and not told. */
+/** As in `wrangler.toml`. */
 const EVERY_MINUTE = "* * * * *";
+const SIX_HOURLY = "0 */6 * * *";
+const DAILY = "0 0 * * *";
+const COMPARED_HOURS = 6;
+/** A year of metrics, and a month to look back on it. */
+const HOURS_KEPT_DAYS = 400;
 /** A week of daily warnings before a key ends: a lost one is told again the next day. */
 const KEY_NOTICE_SECONDS = 604_800;
 const DAY_SECONDS = 86_400;
@@ -18,15 +31,40 @@ const DAY_SECONDS = 86_400;
 /** Runs at `controller.scheduledTime`, which is the only time it knows. Running twice writes nothing twice. */
 export async function scheduled(controller: ScheduledController, env: Env): Promise<void> {
   const now = toNumericDate(controller.scheduledTime);
-  if (controller.cron === EVERY_MINUTE) return tellUntold(env, now);
+  const isFor = (cron: string) =>
+    controller.cron === cron || ![EVERY_MINUTE, SIX_HOURLY, DAILY].includes(controller.cron);
   const settings = readConfig(env);
   if (settings.kind === "wrong") {
     const names = settings.problems.map(({ setting }) => setting);
     log(toIso(now), { level: "error", event: "settings_wrong", settings: names });
     return;
   }
-  const ending = endingKeys(settings.config.signingKeys, now, KEY_NOTICE_SECONDS);
-  // The log first: it must be told also when D1 is down. A throw marks the run as failed.
+  // Each is tried, whatever becomes of the others; a throw marks the run as failed.
+  const done = await Promise.allSettled([
+    isFor(EVERY_MINUTE) ? tellHealth(env, settings, now) : null,
+    isFor(EVERY_MINUTE) ? tellUntold(env, now) : null,
+    isFor(SIX_HOURLY) ? compare(env, now) : null,
+    isFor(DAILY) ? daily(env, settings.config, now) : null,
+  ]);
+  for (const one of done) if (one.status === "rejected") throw one.reason;
+}
+
+async function tellHealth(env: Env, settings: ConfigReading, now: NumericDate): Promise<void> {
+  const { checks } = await examine(env, settings, now);
+  const failing = Object.entries(checks).filter(([, { status }]) => status === "unhealthy");
+  await alertDesk(env).hearHealth({ failing: failing.map(([part]) => part), at: now });
+}
+
+async function compare(env: Env, now: NumericDate): Promise<void> {
+  const rows = await readHours(env.DB, now - (COMPARED_DAYS + 1) * DAY_SECONDS, now);
+  const spikes = spikesOf(rows, now, COMPARED_HOURS);
+  for (const { id } of spikes) log(toIso(now), { level: "warn", event: "traffic_spike", reason: id });
+  if (spikes.length > 0) await alertDesk(env).raise(spikes);
+}
+
+async function daily(env: Env, config: Config, now: NumericDate): Promise<void> {
+  const ending = endingKeys(config.signingKeys, now, KEY_NOTICE_SECONDS);
+  // The log first: it must be told also when D1 is down.
   for (const { kid, endsAt } of ending) {
     const reason = `the key ${kid} ends at ${toIso(endsAt)} and has no successor`;
     log(toIso(now), { level: "warn", event: "signing_key_ending", settings: ["JWT_SIGNING_KEYS"], reason });
@@ -36,6 +74,8 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
     ending.map((key) => warning(key, now)),
   );
   await finishDeletions(env, now, newRequestId());
+  const until = now - config.auditRetentionDays * DAY_SECONDS;
+  await forgetOld(env.DB, until, now - HOURS_KEPT_DAYS * DAY_SECONDS);
 }
 
 /** One a key and day (UTC), by its id and its moment, the day's first. */

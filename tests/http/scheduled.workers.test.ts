@@ -20,7 +20,7 @@ async function keyThatEnds(endsAt: number | null, createdAt = 1): Promise<NewJwk
 async function run(at: number, overrides: Record<string, unknown>) {
   const lines: string[] = [];
   const spy = vi.spyOn(console, "log").mockImplementation((line) => void lines.push(String(line)));
-  const controller = createScheduledController({ scheduledTime: new Date(at * 1000), cron: "0 6 * * *" });
+  const controller = createScheduledController({ scheduledTime: new Date(at * 1000), cron: "0 0 * * *" });
   const fault = await scheduled(controller, { ...env, ...overrides }).then(
     () => null,
     (error: unknown) => error,

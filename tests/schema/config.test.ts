@@ -29,6 +29,7 @@ const NUMBERS: [string, keyof Config, number, number, number][] = [
   ["LOCKOUT_WINDOW", "lockoutWindowSeconds", 900, 1, 86_400],
   ["LOCKOUT_DURATION", "lockoutDurationSeconds", 1800, 1, 86_400],
   ["LOCKOUT_CEILING", "lockoutCeiling", 100, 1, 100_000],
+  ["AUDIT_RETENTION_DAYS", "auditRetentionDays", 90, 1, 3650],
 ];
 
 const RATES: [string, keyof Config["rates"], number, number][] = [

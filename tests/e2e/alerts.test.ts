@@ -1,0 +1,104 @@
+/** Alerts to a real receiver over HTTP that refuses, redirects, hangs and recovers, across a SIGKILL of the service: nothing is lost. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Webhook } from "standardwebhooks";
+import { expect, test } from "vitest";
+import { pause, startServer } from "../support/server.ts";
+
+const PASSWORD = "a quiet harbour 27";
+const SECRET = `whsec_${randomBytes(32).toString("base64")}`;
+
+type Received = { headers: IncomingHttpHeaders; body: string };
+
+async function receiver() {
+  const received: Received[] = [];
+  const seen: string[] = [];
+  let mode: "refuse" | "redirect" | "hang" | "take" = "refuse";
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => (body += chunk));
+    request.on("end", () => {
+      seen.push(`${mode} ${request.url}`);
+      if (mode === "hang") return;
+      if (mode === "refuse") response.writeHead(500).end();
+      else if (mode === "redirect") response.writeHead(307, { Location: "/elsewhere" }).end();
+      else {
+        received.push({ headers: request.headers, body });
+        response.writeHead(204).end();
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/hook`,
+    received,
+    seen,
+    become: (next: typeof mode) => {
+      mode = next;
+    },
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 600; i += 1) {
+    if (isSo()) return;
+    await pause(100);
+  }
+  throw new Error(`never: ${what}`);
+}
+
+test("LOG-04: what was raised is delivered, signed, once it can be", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "alerts-"));
+  const hook = await receiver();
+  const vars = { ALERT_WEBHOOK_URL: hook.url, ALERT_WEBHOOK_SECRET: SECRET };
+  let server = await startServer(folder, vars);
+  const post = (path: string, body: unknown) =>
+    fetch(`${server.base}/api/accounts/${path}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  try {
+    const registration = { username: "ada", password: PASSWORD, password2: PASSWORD };
+    expect((await post("register", registration)).status).toBe(201);
+    for (let i = 0; i < 5; i += 1) await post("login", { username: "ada", password: "wrong" });
+    await until("refused", () => hook.seen.includes("refuse /hook"));
+    await server.kill("SIGKILL");
+    hook.become("redirect");
+    server = await startServer(folder, vars);
+    await until("redirected", () => hook.seen.includes("redirect /hook"));
+    hook.become("hang");
+    await until("hung", () => hook.seen.includes("hang /hook"));
+    expect((await post("login", { username: "nobody", password: "wrong" })).status).toBe(401);
+    hook.become("take");
+    await until("taken", () => hook.received.length > 0);
+    await pause(1500);
+
+    expect(
+      hook.seen.some((one) => one.includes("elsewhere")),
+      "no redirect is followed",
+    ).toBe(false);
+    expect(hook.received).toHaveLength(1);
+    const [{ headers, body }] = hook.received as [Received];
+    const message = new Webhook(SECRET).verify(body, headers as Record<string, string>);
+    expect(message).toMatchObject({
+      type: "alert.security_event",
+      data: { type: "account_locked", risk: "high", user_id: 1, reason: "threshold" },
+    });
+    expect(headers["webhook-id"]).toBe((message as { data: { event_id: string } }).data.event_id);
+    for (const secret of ["ada", PASSWORD, "127.0.0.1"]) expect(body).not.toContain(secret);
+  } finally {
+    await server.kill("SIGTERM");
+    hook.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+});
