@@ -1,5 +1,6 @@
 /** Reading the audit trail, newest first, in pages that stay in step while it grows. */
 import { z } from "@hono/zod-openapi";
+import { base64url } from "jose";
 import { type EventType, isEventType, RISK_LEVELS, type RiskLevel } from "../schema/audit-events.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import { reach } from "./authorities.ts";
@@ -24,9 +25,10 @@ export const eventFilters = z.object({
 /** Where a page ended: the `at` and `id` of its last event. Opaque to whoever hands it back. */
 export const cursor = z
   .string()
-  .transform((text) => /^([0-9a-z]{1,9})\.([\w.:~-]{1,200})$/.exec(text))
-  .refine((match) => match !== null, "must be a next_cursor of this service")
-  .transform((match): Position => ({ at: Number.parseInt(match?.[1] ?? "0", 36), id: match?.[2] ?? "" }));
+  .max(400)
+  .transform(positionOf)
+  .refine((position) => position !== null, "must be a next_cursor of this service")
+  .transform((position): Position => position ?? { at: 0, id: "" });
 
 export const pageOf = {
   cursor: cursor.optional(),
@@ -94,7 +96,16 @@ export async function readEvents(
   const page = results.slice(0, limit);
   const last = page.at(-1);
   const hasMore = results.length > limit && last !== undefined;
-  return { events: page.map(shown), next_cursor: hasMore ? `${last.at.toString(36)}.${last.id}` : null };
+  return { events: page.map(shown), next_cursor: hasMore ? base64url.encode(`${last.at} ${last.id}`) : null };
+}
+
+function positionOf(text: string): Position | null {
+  try {
+    const [, at, id] = /^(\d{1,12}) (.+)$/.exec(new TextDecoder().decode(base64url.decode(text))) ?? [];
+    return at === undefined || id === undefined ? null : { at: Number(at), id };
+  } catch {
+    return null;
+  }
 }
 
 function shown({ sid, details, at, ...row }: Row): ShownEvent {
