@@ -3,43 +3,85 @@
  * command; a refusal writes nothing; an object whose periods have all passed empties itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { IpGuardContract } from "../schema/ip-guard.ts";
-import type { ChargeAnswer, LimitRule, Reservation, Wish } from "../schema/limits.ts";
+import type { AbuseReport, Block, Impose, Lift, OpenGuess } from "../schema/abuse.ts";
+import type { GuardAnswer, GuardedReservation, IpGuardContract } from "../schema/ip-guard.ts";
+import type { LimitRule, Reservation, Wish } from "../schema/limits.ts";
+import { log } from "../schema/log.ts";
 import { IP_GUARD_TABLES } from "../schema/object-tables.ts";
+import { toIso, toNumericDate } from "../schema/time.ts";
+import { Warden } from "./ip-guard/warden.ts";
 import { LimitsTable } from "./limits-table.ts";
 import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "./rate-limit.ts";
+import { writeBlock } from "./sinks/blocks.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { WakeUp } from "./wake-up.ts";
 
 export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   readonly #limits: LimitsTable;
   readonly #wakeUp: WakeUp;
+  readonly #warden: Warden;
   #isReady = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#limits = new LimitsTable(ctx.storage.sql);
     this.#wakeUp = new WakeUp(ctx.storage);
+    this.#warden = new Warden(ctx.storage, env, this.#wakeUp);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
 
-  async charge(rules: LimitRule[]): Promise<ChargeAnswer> {
-    return this.#turn((nowMs) => {
+  async charge(rules: LimitRule[], guess: OpenGuess | null): Promise<GuardAnswer> {
+    return this.#turn<GuardAnswer>((nowMs) => {
+      const block = this.#warden.block(nowMs);
+      if (block !== null && (guess !== null || block.scope === "everything"))
+        return { kind: "blocked", block };
       const { answer, logs } = decideCharge(
         rules.map(({ name }) => this.#limits.log(name)),
         rules,
         nowMs,
       );
       if (answer.kind === "refused") return answer;
+      const view = guess === null ? null : this.#warden.open(guess, nowMs);
+      if (guess !== null && view === null) {
+        const budgets = answer.budgets.map((one) => ({ ...one, remaining: one.remaining + 1 }));
+        return { kind: "refused", by: "auth", retryAfterSeconds: 1, budgets };
+      }
       rules.forEach((rule, index) => {
         this.#put(rule, logs[index] ?? [], nowMs);
       });
-      return answer;
+      return { ...answer, ...(view === null ? {} : { guess: view }), ...(block === null ? {} : { block }) };
     });
   }
 
-  async reserve(wishes: Wish[]): Promise<Reservation[]> {
-    return this.#turn((nowMs) => wishes.map((wish) => this.#reserve(wish, nowMs)));
+  async reserve(wishes: Wish[], passes: boolean): Promise<GuardedReservation[]> {
+    return this.#turn((nowMs) => {
+      const block = passes ? null : this.#warden.block(nowMs);
+      const isBanned = block?.scope === "everything";
+      return wishes.map((wish) => ({
+        ...this.#reserve(isBanned ? { ...wish, want: 0 } : wish, nowMs),
+        ...(block === null ? {} : { block }),
+      }));
+    });
+  }
+
+  async report(report: AbuseReport): Promise<Block | null> {
+    if (report.kind !== "ended") this.#warden.prepare();
+    const block = this.#turn((nowMs) => this.#warden.report(report, nowMs));
+    if (this.#warden.hasNews()) this.ctx.waitUntil(this.#deliver()); // the alarm is only the net
+    return block;
+  }
+
+  async impose(command: Impose): Promise<Block> {
+    this.#warden.prepare();
+    const block = this.#turn((nowMs) => this.#warden.impose(command, nowMs));
+    await this.#deliver(); // so that whoever asks for the list next finds it there
+    return block;
+  }
+
+  async lift(command: Lift): Promise<boolean> {
+    const isLifted = this.#turn((nowMs) => this.#warden.lift(command, nowMs));
+    await this.#deliver();
+    return isLifted;
   }
 
   async ping(): Promise<true> {
@@ -49,13 +91,16 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   override async alarm(): Promise<void> {
     this.#wakeUp.fired();
     if (!hasTables(this.ctx.storage.sql)) return;
+    await this.#deliver();
     const isNeeded = this.#turn((nowMs) => {
-      const last = Math.max(0, ...this.#limits.logs().map(({ log, seconds }) => endsAtMs(log, seconds)));
+      const limits = this.#limits.logs().map(({ log, seconds }) => endsAtMs(log, seconds));
+      const last = Math.max(this.#warden.expire(nowMs), ...limits);
       if (last > nowMs) this.#wakeUp.noLaterThan(last, nowMs);
       return last > nowMs;
     });
     if (isNeeded) return;
     this.#isReady = false;
+    this.#warden.forget();
     await this.ctx.storage.deleteAll(); // the alarm goes with it
   }
 
@@ -64,6 +109,21 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     const { reservation, log } = decideReservation(this.#limits.log(rule.name), rule, wish, nowMs);
     if (reservation.granted > 0 || settle.length > 0) this.#put(rule, log, nowMs);
     return reservation;
+  }
+
+  /** Tells D1 of what was decided. What fails is logged, and told again by the alarm. */
+  async #deliver(): Promise<void> {
+    const nowMs = this.#turn((atMs) => atMs);
+    if (!this.#warden.hasNews()) return;
+    try {
+      // Here a denial row says that D1's list is behind; what to write there is read now.
+      await this.#warden.outbox.deliver(this.env, nowMs, async () => {
+        const row = this.#warden.row();
+        if (row !== null) await writeBlock(this.env.DB, row);
+      });
+    } catch (error) {
+      log(toIso(toNumericDate(nowMs)), { level: "error", event: "alarm_failed", reason: String(error) });
+    }
   }
 
   #put(rule: LimitRule, log: RequestLog, nowMs: number): void {

@@ -32,6 +32,11 @@ export const EVENT_RISKS = {
   admin_action_refused: "medium",
   api_key_created: "medium",
   api_key_revoked: "medium",
+  rapid_login_attempts: "high",
+  password_spray: "critical",
+  token_brute_force: "critical",
+  address_blocked: "medium",
+  address_unblocked: "medium",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

@@ -3,6 +3,7 @@
  * once. Nothing falls back in silence: an unset number is its default, a wrong one stops the service.
  */
 
+import type { AbuseAction, AbusePolicy, PatternPolicy } from "./abuse.ts";
 import { type AlertWebhook, readWebhook } from "./alert-webhook.ts";
 import type { LimitClass, Rate } from "./limits.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
@@ -27,6 +28,7 @@ export type Config = {
   lockoutDurationSeconds: number;
   lockoutCeiling: number;
   rates: Record<LimitClass, Rate>;
+  abuse: AbusePolicy;
   logoutScope: LogoutScope;
   passwordLengthMin: number;
   /** `strict`: an access token is refused while the revocation cache cannot be read. */
@@ -51,6 +53,10 @@ const PLACEHOLDER = /change.?me|placeholder|your.?secret|example|insecure|to.?be
 const DECIMAL = /^(?:0|[1-9][0-9]{0,9})$/;
 const RATE = /^([1-9][0-9]{0,6})\/([1-9][0-9]{0,5})$/;
 const RATE_SECONDS_MAX = 86_400;
+/** Every mark within the period is kept. */
+const ABUSE_COUNT_MAX = 1000;
+const ABUSE_STEP = /^(?:(log|warn)|(block|ban)\/([1-9][0-9]{0,6}))$/;
+const ABUSE_SECONDS_MAX = 2_592_000;
 const YEAR_SECONDS = 31_536_000;
 
 /** True if a symmetric secret is long and varied enough to be one (TOK-12). */
@@ -96,6 +102,17 @@ export function readConfig(env: object): ConfigReading {
     }
     wrong(name, `must be count/seconds, like ${limit}/${seconds}, with at most ${RATE_SECONDS_MAX} seconds`);
     return { limit, seconds };
+  };
+  const pattern = (name: string, count: number, seconds: number, steps: string): PatternPolicy | null => {
+    const isOff = text(name) === "off";
+    const { limit, ...period } = isOff ? { limit: count, seconds } : rate(name, count, seconds);
+    if (limit > ABUSE_COUNT_MAX) wrong(name, `must count to ${ABUSE_COUNT_MAX} at most`);
+    const action = `${name}_ACTION`;
+    const read = (vars[action] === undefined ? steps : text(action)).split(",").map(abuseAction);
+    const taken = read.filter((one) => one !== null);
+    if (taken.length < read.length)
+      wrong(action, `must be log, warn, block/seconds or ban/seconds, or several, like ${steps}`);
+    return isOff ? null : { limit, ...period, steps: taken };
   };
 
   const environment = choice<Environment>("ENVIRONMENT", "development", [
@@ -150,6 +167,8 @@ export function readConfig(env: object): ConfigReading {
     return reading.webhook;
   };
 
+  const lockoutThreshold = integer("LOCKOUT_THRESHOLD", 5, 1, 100);
+  const rapidLogin = pattern("ABUSE_RAPID_LOGIN", 5, 300, "block/300");
   const config: Config = {
     environment,
     issuer: identifier("ISSUER", true),
@@ -164,7 +183,7 @@ export function readConfig(env: object): ConfigReading {
     refreshGraceSeconds: integer("REFRESH_GRACE", 10, 0, 300),
     refreshGraceSameClientSeconds: integer("REFRESH_GRACE_SAME_CLIENT", 600, 0, 86_400),
     sessionsPerUserMax: integer("MAX_SESSIONS_PER_USER", 100, 1, 1000),
-    lockoutThreshold: integer("LOCKOUT_THRESHOLD", 5, 1, 100),
+    lockoutThreshold,
     lockoutWindowSeconds: integer("LOCKOUT_WINDOW", 900, 1, 86_400),
     lockoutDurationSeconds: integer("LOCKOUT_DURATION", 1800, 1, 86_400),
     lockoutCeiling: integer("LOCKOUT_CEILING", 100, 1, 100_000),
@@ -176,6 +195,12 @@ export function readConfig(env: object): ConfigReading {
       register: rate("RATE_LIMIT_REGISTER", 3, 3600),
       api_key: rate("RATE_LIMIT_API_KEY", 60, 60),
     },
+    abuse: {
+      rapid_login: rapidLogin,
+      password_spray: pattern("ABUSE_PASSWORD_SPRAY", 10, 3600, "ban/86400"),
+      token_brute_force: pattern("ABUSE_TOKEN_BRUTE_FORCE", 20, 1800, "ban/43200"),
+      isLockoutSooner: lockoutThreshold <= (rapidLogin?.limit ?? 0),
+    },
     logoutScope: choice<LogoutScope>("LOGOUT_SCOPE", "global", ["global", "local", "others"]),
     passwordLengthMin: integer("PASSWORD_MIN_LENGTH", 8, 1, 128),
     revocationMode: choice("REVOCATION_MODE", "available", ["available", "strict"]),
@@ -186,6 +211,14 @@ export function readConfig(env: object): ConfigReading {
     alertWebhook: alertWebhook(),
   };
   return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
+}
+
+/** One step of what follows a detection, or null for what is none. */
+function abuseAction(written: string): AbuseAction | null {
+  const [, quiet, kind, seconds] = ABUSE_STEP.exec(written.trim()) ?? [];
+  if (quiet === "log" || quiet === "warn") return { kind: quiet };
+  const isTimed = (kind === "block" || kind === "ban") && Number(seconds) <= ABUSE_SECONDS_MAX;
+  return isTimed ? { kind, seconds: Number(seconds) } : null;
 }
 
 /** `iss` is compared byte for byte (RFC 8414 §2), so only the plain spelling of a URL will do. */

@@ -71,6 +71,15 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];
 
+/** Steps of their own: only a guard that has seen a failure has these tables. */
+export const IP_GUARD_ABUSE_TABLES: readonly string[] = [
+  `CREATE TABLE abuse (
+     name TEXT PRIMARY KEY CHECK (name IN ('suspicions', 'block')),
+     state TEXT NOT NULL           -- JSON of the decisions' own shapes
+   ) STRICT, WITHOUT ROWID;
+   ${OUTBOX}`,
+];
+
 export const GLOBAL_EPOCH_TABLES: readonly string[] = [
   `CREATE TABLE everyone (
      one INTEGER PRIMARY KEY CHECK (one = 1),

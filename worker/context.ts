@@ -11,6 +11,7 @@ import type { UserId } from "../schema/ids.ts";
 import { addressKey } from "../schema/ip-address.ts";
 import type { Budget } from "../schema/limits.ts";
 import { type NumericDate, toNumericDate } from "../schema/time.ts";
+import type { GuessInHand } from "./abuse.ts";
 import { newRequestId } from "./entropy.ts";
 
 export type RequestFacts = {
@@ -19,6 +20,8 @@ export type RequestFacts = {
   requestId: string;
   /** What the address counts as (RL-02), or null if the platform did not say. */
   address: string | null;
+  /** False where `address` stands in for one that is missing (development only). */
+  isAddressTold: boolean;
   client: ClientView;
   settings: ConfigReading;
 };
@@ -29,6 +32,8 @@ export type AppEnv = {
     facts: RequestFacts;
     /** What is left of every limit that the request counted to. */
     budgets: Budget[];
+    /** The guess at a password or code that the guard has opened for this request. */
+    guess: GuessInHand | null;
     bearer: AccessClaims | null;
     /** Whose account the request is made for, by access token or API key. */
     userId: UserId | null;
@@ -75,6 +80,7 @@ export function factsOf(request: Request, env: Env): RequestFacts {
     now: toNumericDate(nowMs),
     requestId: newRequestId(),
     address,
+    isAddressTold: key !== null,
     client: {
       ip: key === null ? address : request.headers.get("CF-Connecting-IP"),
       userAgent: request.headers.get("User-Agent")?.slice(0, USER_AGENT_LENGTH_MAX) ?? null,

@@ -6,6 +6,7 @@ import { base64url } from "jose";
 import { usernameKey } from "../schema/identity.ts";
 import { asUserId } from "../schema/ids.ts";
 import type { ReserveAttempt, Track } from "../schema/lockout.ts";
+import { accountKey, requireMayGuess, tellFailedGuess } from "./abuse.ts";
 import { nameAuthority, reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newTokenId } from "./entropy.ts";
@@ -18,7 +19,8 @@ export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
  * Lets `check` look at a guess at the account of `userId`, or at a name that nobody has. `check`
  * answers null for a wrong guess. Locked: 429 `account_locked`, alike for names that exist and
  * names that do not. A wrong guess is settled after the answer; a right one by whoever uses the
- * attempt (opening a session), so that only a whole success clears the count (LCK-07).
+ * attempt (opening a session), so that only a whole success clears the count (LCK-07). A stranger's
+ * address is asked for first and told afterwards: blocked, 403 `address_blocked`.
  */
 export async function guess<Found>(
   c: AppContext,
@@ -29,6 +31,9 @@ export async function guess<Found>(
   const id = target.userId === null ? null : asUserId(target.userId);
   const object =
     id === null ? nameAuthority(c.env, await nameKey(c, target.typed)) : userAuthority(c.env, id);
+  // A client that the account knows guesses at its own account, and is counted there.
+  const account = target.track === "strangers" ? await accountKey(c, target.userId, target.typed) : null;
+  if (account !== null) await requireMayGuess(c, account);
   const attempt = { ticket: newTokenId(), track: target.track };
   const command = { ...attempt, userId: target.userId, client, requestId };
   const answer = await reach("user_authority", () => object.reserveAttempt(command));
@@ -42,7 +47,10 @@ export async function guess<Found>(
   };
   try {
     const found = await check(attempt);
-    if (found === null) settle("failure");
+    if (found === null) {
+      settle("failure");
+      if (account !== null) await tellFailedGuess(c, account);
+    } else if (c.var.guess !== null) c.var.guess.proven = account;
     return found;
   } catch (error) {
     settle("not_tried"); // an outage of ours is no wrong guess

@@ -4,6 +4,7 @@
  */
 import type { SessionId } from "../schema/ids.ts";
 import type { RefreshAnswer } from "../schema/user-authority.ts";
+import { tellBadToken } from "./abuse.ts";
 import { tell } from "./audit.ts";
 import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
@@ -26,6 +27,7 @@ export async function presentRefreshToken(
   const { now, client, requestId } = c.var.facts;
   const claims = await verifyRefreshToken(service, token, now);
   if (claims === null) {
+    tellBadToken(c, token);
     tell(c, { type: "refresh_denied", reason: "invalid" });
     return { kind: "invalid" };
   }

@@ -1,6 +1,6 @@
 /**
  * What the service does by the clock. Daily, at midnight: forgets old events, warns of signing keys
- * that end, finishes deletions. Every six hours: compares the last hours with those of earlier
+ * that end, finishes deletions, clears ended blocks. Every six hours: compares the last hours with those of earlier
  * days. Every minute: looks at its own health. A run that names none of these does all of them.
  */
 import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
@@ -13,6 +13,7 @@ import { tellUntold } from "./admin-users.ts";
 import { recordEvents } from "./audit.ts";
 import { forgetOld, readHours } from "./audit-store.ts";
 import { alertDesk } from "./authorities.ts";
+import { purgeBlocks } from "./blocks.ts";
 import { finishDeletions } from "./deletion.ts";
 import { newRequestId } from "./entropy.ts";
 import { examine } from "./health.ts";
@@ -76,6 +77,7 @@ async function daily(env: Env, config: Config, now: NumericDate): Promise<void> 
   await finishDeletions(env, now, newRequestId());
   const until = now - config.auditRetentionDays * DAY_SECONDS;
   await forgetOld(env.DB, until, now - HOURS_KEPT_DAYS * DAY_SECONDS);
+  await purgeBlocks(env.DB, now);
 }
 
 /** One a key and day (UTC), by its id and its moment, the day's first. */

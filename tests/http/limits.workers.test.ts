@@ -1,10 +1,13 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { type Answer, ask, PASSWORD, register, unique, uniqueAddress } from "../support/client.ts";
+import { type Answer, PASSWORD, register, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { askUnder, NO_ABUSE } from "../support/settings.ts";
 
 afterEach(stopClock);
+
+const ask = askUnder(NO_ABUSE);
 
 const admitted = (answers: Answer[]) => answers.filter(({ status }) => status !== 429).length;
 const many = (count: number, one: () => Promise<Answer>) => Promise.all(Array.from({ length: count }, one));

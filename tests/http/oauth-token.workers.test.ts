@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { ask, parsed, refresh, register, uniqueAddress } from "../support/client.ts";
+import { parsed, refresh, register, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { unreachable } from "../support/faults.ts";
 import { exchange, FORM, forged, read, revoke, send, sendWith, unavailable } from "../support/oauth.ts";
+import { askUnder, NO_ABUSE } from "../support/settings.ts";
 
 afterEach(stopClock);
 
@@ -127,12 +128,15 @@ describe("POST /oauth/token", () => {
 
   it("RL-04: counts to the one limit of refreshes, whichever way they come", async () => {
     const address = uniqueAddress();
+    const calm = askUnder(NO_ABUSE);
     const options = { rawBody: "grant_type=refresh_token&refresh_token=x", address };
     const headers = { "Content-Type": FORM };
     const half = Array.from({ length: 30 });
-    await Promise.all(half.map(() => ask("/oauth/token", { ...options, headers })));
-    await Promise.all(half.map(() => refresh("x", { address })));
-    const answer = await ask("/oauth/token", { ...options, headers });
+    await Promise.all(half.map(() => calm("/oauth/token", { ...options, headers })));
+    await Promise.all(
+      half.map(() => calm("/api/accounts/token/refresh", { body: { refresh_token: "x" }, address })),
+    );
+    const answer = await calm("/oauth/token", { ...options, headers });
     expect(answer).toMatchObject({ status: 429, body: { code: "rate_limited" } });
     expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(0);
   });

@@ -3,6 +3,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { ask, login, refresh, register, type SignedIn, unique } from "../support/client.ts";
+import { askUnder, NO_ABUSE } from "../support/settings.ts";
 
 type Cost = { rowsWritten: number; alarms: number };
 
@@ -101,11 +102,23 @@ it("the guard writes one row for each limit that a request counts to, and nothin
   const guard = env.IP_GUARD.getByName(user.address);
   const attempt = () => {
     const body = { username: unique("nobody"), password: "x" };
-    return ask("/api/accounts/login", { body, address: user.address });
+    return askUnder(NO_ABUSE)("/api/accounts/login", { body, address: user.address });
   };
   await attempt();
   expect(await costOf(guard, attempt)).toEqual({ rowsWritten: 2, alarms: 0 });
   for (let i = 0; i < 8; i += 1) await attempt();
   expect((await attempt()).status).toBe(429);
   expect(await costOf(guard, attempt)).toEqual({ rowsWritten: 0, alarms: 0 });
+});
+
+it("a wrong guess writes one row more in the guard, of its failures; a right one after a wrong one takes it back", async () => {
+  const user = await register();
+  const guard = env.IP_GUARD.getByName(user.address);
+  const wrong = () => {
+    const body = { username: unique("nobody"), password: "x" };
+    return ask("/api/accounts/login", { body, address: user.address });
+  };
+  await wrong();
+  expect((await costOf(guard, wrong)).rowsWritten).toBe(3);
+  expect((await costOf(guard, () => login(user))).rowsWritten, "watched, and nothing to take back").toBe(2);
 });

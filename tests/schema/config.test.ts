@@ -141,6 +141,31 @@ describe("limits", () => {
     }
   });
 
+  const PATTERNS = [
+    ["ABUSE_RAPID_LOGIN", "rapid_login", 5, 300, { kind: "block", seconds: 300 }],
+    ["ABUSE_PASSWORD_SPRAY", "password_spray", 10, 3600, { kind: "ban", seconds: 86_400 }],
+    ["ABUSE_TOKEN_BRUTE_FORCE", "token_brute_force", 20, 1800, { kind: "ban", seconds: 43_200 }],
+  ] as const;
+
+  test.for(PATTERNS)("contract §2: %s: its default, off, and steps", ([name, key, limit, seconds, step]) => {
+    expect(read(LEAST).abuse[key]).toEqual({ limit, seconds, steps: [step] });
+    expect(read({ ...LEAST, [name]: "off" }).abuse[key]).toBeNull();
+    expect(read({ ...LEAST, [name]: "1/1" }).abuse[key]).toMatchObject({ limit: 1, seconds: 1 });
+    const steps = { ...LEAST, [`${name}_ACTION`]: "log, warn,block/60,ban/2592000" };
+    expect(read(steps).abuse[key]?.steps).toEqual([
+      { kind: "log" },
+      { kind: "warn" },
+      { kind: "block", seconds: 60 },
+      { kind: "ban", seconds: 2_592_000 },
+    ]);
+    for (const wrong of ["", "5", "0/60", "1001/60", "OFF", "off ", 5]) {
+      expect(wrongSettings({ ...LEAST, [name]: wrong })).toEqual([name]);
+    }
+    for (const wrong of ["", "ban", "block/0", "log/5", "ban/2592001", "log,", "off", 5]) {
+      expect(wrongSettings({ ...LEAST, [`${name}_ACTION`]: wrong })).toEqual([`${name}_ACTION`]);
+    }
+  });
+
   test("every limit that a route can name has a rate", () => {
     expect(Object.keys(read(LEAST).rates).sort()).toEqual([...LIMIT_CLASSES].sort());
   });

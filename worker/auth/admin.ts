@@ -4,13 +4,14 @@
  */
 import { createMiddleware } from "hono/factory";
 import { ADMIN_ROLE } from "../../schema/permissions.ts";
+import { tellBadToken } from "../abuse.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { equalBytes } from "../passwords/equal-bytes.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
 import { authenticateApiKey, presentedApiKey } from "./api-key.ts";
-import { authenticate, confirmed, presentedToken } from "./bearer.ts";
+import { authenticateCredential, confirmed, presentedToken } from "./bearer.ts";
 import { bearerFrom } from "./tiers.ts";
 
 /**
@@ -26,7 +27,7 @@ export const requireAdmin = (permission?: string) =>
     } else if (token !== null && (await isOperatorToken(c, token))) {
       c.set("actor", "operator");
     } else {
-      const claims = await authenticate(c, token, confirmed);
+      const claims = await authenticateCredential(c, token, confirmed);
       c.set("bearer", claims);
       c.set("userId", claims.user_id);
       const by = await bearerFrom(claims, c.env, c.executionCtx);
@@ -44,7 +45,10 @@ export const requireOperator = () =>
   createMiddleware<AppEnv>(async (c, next) => {
     const token = presentedToken(c);
     if (token === null) throw new Refusal("token_required");
-    if (!(await isOperatorToken(c, token))) throw new Refusal("invalid_access_token");
+    if (!(await isOperatorToken(c, token))) {
+      tellBadToken(c, token);
+      throw new Refusal("invalid_access_token");
+    }
     c.set("actor", "operator");
     await next();
   });

@@ -5,6 +5,7 @@ import type { UserId } from "../../schema/ids.ts";
 import { log } from "../../schema/log.ts";
 import { isAllowed } from "../../schema/permissions.ts";
 import { toIso } from "../../schema/time.ts";
+import { tellBadToken } from "../abuse.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
 import { Outage, Refusal } from "../http/problems.ts";
@@ -72,6 +73,21 @@ export async function authenticate(
   return claims;
 }
 
+/** The same for what a request presents as its own credential: a token that is none of ours is told. */
+export async function authenticateCredential(
+  c: AppContext,
+  token: string | null,
+  check: TierCheck,
+): Promise<AccessClaims> {
+  try {
+    return await authenticate(c, token, check);
+  } catch (error) {
+    if (error instanceof Refusal && error.code === "invalid_access_token" && token !== null)
+      tellBadToken(c, token);
+    throw error;
+  }
+}
+
 /**
  * Lets a request through with a good access token; where the route names a permission, only if the
  * token's role has it (default deny), or with an API key that has it.
@@ -84,7 +100,7 @@ export function requireBearer(check: TierCheck) {
         c.set("userId", await authenticateApiKey(c, apiKey, permission));
         return next();
       }
-      const claims = await authenticate(c, presentedToken(c), check);
+      const claims = await authenticateCredential(c, presentedToken(c), check);
       if (permission !== undefined) {
         const granted = await permissionsOf(c.env, c.executionCtx, claims.role);
         if (!isAllowed(granted, permission)) throw new Refusal("permission_denied");

@@ -8,12 +8,17 @@ import {
 } from "../../schema/limits.ts";
 import { log } from "../../schema/log.ts";
 import { toIso } from "../../schema/time.ts";
+import { blocked, noteBlock, noteGuess, openGuess, refuseBlocked } from "../abuse.ts";
 import { ipGuard, reach } from "../authorities.ts";
 import { BoundedMap } from "../bounded-map.ts";
 import { type AppContext, readClockMs, serviceOf } from "../context.ts";
 import { Pool } from "../pool.ts";
 import { Outage, Refusal } from "./problems.ts";
 
+/** The sieve's period, see wrangler.toml. */
+const SIEVE_SECONDS = 60;
+/** What of a route matters to a blocked address: see `RouteRules`. */
+type Doors = { guesses?: boolean; passesBlocks?: boolean };
 /** A general limit of an address, or of an API key: one that may be paid from a reservation. */
 type PooledLimit = "ip" | "api_key" | Exclude<OwnLimit, StrictLimit>;
 
@@ -26,18 +31,37 @@ const pools = new BoundedMap<string, Map<PooledLimit, Pool>>(ADDRESSES_MAX);
  * with a true `Retry-After`. With the guard down, requests with a limit of their own are refused
  * (503), the rest pass and are logged (RL-06).
  */
-export async function admit(c: AppContext, own: readonly OwnLimit[]): Promise<void> {
-  const { address, now, requestId, settings } = c.var.facts;
+export async function admit(
+  c: AppContext,
+  own: readonly OwnLimit[],
+  { guesses = false, passesBlocks = false }: Doors = {},
+): Promise<void> {
+  const { address, isAddressTold, now, requestId, settings } = c.var.facts;
   if (settings.kind === "wrong") return; // only health gets here, and it must answer
   if (address === null) throw new Refusal("client_address_required");
+  if (!passesBlocks) refuseBlocked(c, guesses);
   const strict = STRICT_LIMITS.filter((name) => own.includes(name));
   const pooled: PooledLimit[] = ["ip", ...own.filter((name) => name === "refresh")];
   try {
-    await (strict.length > 0 ? charge(c, address, pooled, strict) : spend(c, address, pooled));
+    await sieve(c, address);
+    await (strict.length > 0
+      ? charge(c, address, pooled, strict, guesses)
+      : spend(c, address, pooled, passesBlocks || !isAddressTold));
   } catch (error) {
     if (!(error instanceof Outage) || own.length > 0) throw error;
     log(toIso(now), { level: "error", event: "limits_unavailable", part: error.part, request_id: requestId });
   }
+}
+
+/**
+ * The platform's own limiter where it is configured: free, and counted roughly, so that it only
+ * ever turns away floods. Its failure is none of ours.
+ */
+async function sieve(c: AppContext, address: string): Promise<void> {
+  const { SIEVE } = c.env;
+  if (SIEVE === undefined) return;
+  const passed = await SIEVE.limit({ key: address }).catch(() => ({ success: true }));
+  if (!passed.success) throw new Refusal("rate_limited", { retryAfterSeconds: SIEVE_SECONDS });
 }
 
 /** One call to the guard, for all that is not paid from a reservation. */
@@ -46,6 +70,7 @@ async function charge(
   address: string,
   pooled: readonly PooledLimit[],
   strict: readonly StrictLimit[],
+  guesses: boolean,
 ): Promise<void> {
   const { rates } = serviceOf(c).config;
   const nowMs = readClockMs();
@@ -53,9 +78,18 @@ async function charge(
   const paid = members.filter(({ isPaid }) => isPaid);
   const unpaid = members.filter(({ isPaid }) => !isPaid).map(({ rule }) => rule.name);
   const rules = [...unpaid, ...strict].map((name) => ({ name, ...rates[name] }));
-  const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules));
+  const guess = guesses ? openGuess(c) : null;
+  const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules, guess));
+  noteBlock(address, answer.block ?? null);
+  if (answer.kind === "blocked") {
+    for (const { pool } of paid) pool.putBack();
+    throw blocked(answer.block);
+  }
   c.var.budgets.push(...budgetsOf(paid, nowMs), ...answer.budgets);
-  if (answer.kind === "admitted") return;
+  if (answer.kind === "admitted") {
+    if (answer.guess !== undefined) noteGuess(c, answer.guess);
+    return;
+  }
   for (const { pool } of paid) pool.putBack();
   throw new Refusal("rate_limited", { retryAfterSeconds: answer.retryAfterSeconds });
 }
@@ -64,7 +98,7 @@ async function charge(
 export async function admitApiKey(c: AppContext, keyId: string): Promise<void> {
   const { now, requestId } = c.var.facts;
   try {
-    await spend(c, `key:${keyId}`, ["api_key"]);
+    await spend(c, `key:${keyId}`, ["api_key"], true);
   } catch (error) {
     if (!(error instanceof Outage)) throw error;
     log(toIso(now), { level: "error", event: "limits_unavailable", part: error.part, request_id: requestId });
@@ -72,14 +106,22 @@ export async function admitApiKey(c: AppContext, keyId: string): Promise<void> {
 }
 
 /** No call while every reservation lasts; one for all that do not. */
-async function spend(c: AppContext, address: string, pooled: readonly PooledLimit[]): Promise<void> {
+async function spend(
+  c: AppContext,
+  address: string,
+  pooled: readonly PooledLimit[],
+  passesBlocks: boolean,
+): Promise<void> {
   const nowMs = readClockMs();
   const members = pooled.map((name) => memberOf(c, address, name, nowMs));
   const unpaid = members.filter(({ isPaid }) => !isPaid);
   if (unpaid.length > 0) {
-    const admitted = await Pool.refillEach(unpaid, nowMs, (wishes) =>
-      reach("ip_guard", () => ipGuard(c.env, address).reserve(wishes)),
-    );
+    const admitted = await Pool.refillEach(unpaid, nowMs, async (wishes) => {
+      const answers = await reach("ip_guard", () => ipGuard(c.env, address).reserve(wishes, passesBlocks));
+      if (!passesBlocks) noteBlock(address, answers[0]?.block ?? null);
+      return answers;
+    });
+    if (!passesBlocks) refuseBlocked(c, false); // what it was just told may be a ban
     unpaid.forEach((member, index) => {
       member.isPaid = admitted[index] ?? false;
     });

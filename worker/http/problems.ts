@@ -21,6 +21,7 @@ export const PROBLEMS = {
   invalid_access_token: { status: 401, detail: "Invalid access token" },
   access_token_revoked: { status: 401, detail: "Access token has been revoked" },
   csrf_failed: { status: 403, detail: "The request does not come from an allowed origin" },
+  address_blocked: { status: 403, detail: "Access temporarily blocked" },
   permission_denied: { status: 403, detail: "Permission denied" },
   not_found: { status: 404, detail: "Not Found" },
   method_not_allowed: { status: 405, detail: "Method Not Allowed" },

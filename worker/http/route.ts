@@ -6,6 +6,7 @@
 import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { OwnLimit } from "../../schema/limits.ts";
+import { endGuess } from "../abuse.ts";
 import { requireAdmin, requireOperator } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
 import type { App, AppContext, AppEnv } from "../context.ts";
@@ -40,6 +41,10 @@ export type RouteRules = {
   tier: Tier;
   /** The limits that it counts to, beside `ip`, which every `/api/` and `/oauth/` path counts to. */
   limits: OwnLimit[];
+  /** It checks a password or code, so that a blocked address is refused before it is charged. */
+  guesses?: true;
+  /** Also a banned address is answered: health, and where a block is lifted. */
+  passesBlocks?: true;
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
   /** What a role or an API key must be allowed, `resource:action`. Without it, no API key may use the route. */
@@ -109,7 +114,8 @@ export function serve<R extends Route>(
   handler: RouteHandler<R, AppEnv>,
   precheck?: (c: Parameters<RouteHandler<R, AppEnv>>[0]) => void,
 ): void {
-  const { access } = route["x-rules"];
+  const rules = route["x-rules"];
+  const { access } = rules;
   const isPublic = access === "public";
   const isForm = route.request?.body?.content[FORM] !== undefined;
   const refused = (c: AppContext, refusal: Refusal): Response => {
@@ -119,9 +125,10 @@ export function serve<R extends Route>(
   const before: MiddlewareHandler<AppEnv>[] = [];
   if (access !== "public") {
     before.push(async (c, next) => {
-      await admit(c, route["x-rules"].limits);
+      await admit(c, rules.limits, rules);
       await next();
-    }, CREDENTIALS[access](route["x-rules"].permission));
+      endGuess(c);
+    }, CREDENTIALS[access](rules.permission));
   }
   if (route.request?.body !== undefined) {
     before.push(async (c, next) => {
@@ -134,9 +141,13 @@ export function serve<R extends Route>(
 
   const guarded = async (...[c, next]: Parameters<RouteHandler<R, AppEnv>>): Promise<unknown> => {
     const refusal = refusalOf(() => precheck?.(c));
-    if (isPublic && countsToLimits(route)) await admit(c, refusal === null ? route["x-rules"].limits : []);
+    if (isPublic && countsToLimits(route)) await admit(c, refusal === null ? rules.limits : [], rules);
     if (refusal !== null) throw refusal;
-    return handler(c, next);
+    try {
+      return await handler(c, next);
+    } finally {
+      endGuess(c);
+    }
   };
   const refuse: Hook<unknown, AppEnv, string, unknown> = async (result, c) => {
     if (result.success) return;

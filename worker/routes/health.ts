@@ -28,6 +28,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: [],
+    passesBlocks: true,
     cost: "at most once in 5 s per isolate: 1 D1 query, 1 KV read, 1 object call, 1 signature made and checked",
   },
   {

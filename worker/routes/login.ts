@@ -33,6 +33,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
+    guesses: true,
     cost: "1 D1 query, 1 D1 row written after the answer, 2 UserAuthority calls (3 rows written), 1 hash, 3 signatures; wrong: 2 calls (2 rows written), 1 hash; locked: 1 call, no hash",
     missing: "Username and password are required",
   },

@@ -46,6 +46,15 @@ export async function verificationKey(
   return ring.find((key) => key.kid === kid && mayVerify(key, now, config.accessTokenTtlSeconds)) ?? null;
 }
 
+/** The key of this `kid`, in use or not: for what was signed once. */
+export async function ringKeyOf(
+  config: Config,
+  kid: string | undefined,
+  now: NumericDate,
+): Promise<RingKey | null> {
+  return (await ringOf(config, now)).find((key) => key.kid === kid) ?? null;
+}
+
 /** The public half of the ring for `/.well-known/jwks.json`: never a private or a symmetric key. */
 export async function publicKeys(config: Config, now: NumericDate): Promise<{ keys: PublicJwk[] }> {
   const ring = await ringOf(config, now);

@@ -1,0 +1,249 @@
+/** Abuse of one address (contract §2, §3, §6): what is seen, what follows, and what it does not touch. */
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { delivered, trail } from "../support/audit.ts";
+import {
+  type Answer,
+  ask,
+  login,
+  PASSWORD,
+  refresh,
+  register,
+  unique,
+  uniqueAddress,
+} from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+import { forged } from "../support/oauth.ts";
+
+afterEach(stopClock);
+
+const operator = { Authorization: `Bearer ${env.ADMIN_TOKEN}` };
+const BLOCKS = "/api/admin/security/blocks";
+const blocked = { status: 403, body: { code: "address_blocked", error: "Access temporarily blocked" } };
+
+const attempt = (address: string, username: string, password = "not this one"): Promise<Answer> =>
+  ask("/api/accounts/login", { body: { username, password }, address });
+const wrongOnes = async (address: string, count: number) => {
+  for (let i = 0; i < count; i += 1) expect((await attempt(address, unique("nobody"))).status).toBe(401);
+};
+const listed = async (address: string) => {
+  const { body } = await ask(BLOCKS, { headers: operator, address: uniqueAddress() });
+  return body.blocks.find((one: { ip: string }) => one.ip === address);
+};
+const eventsOf = (address: string, count: number) =>
+  trail("json_extract(details, '$.address') = ?", [address], count);
+const badToken = (address: string, i: number) =>
+  ask("/api/accounts/user", { address, token: `forged.token.${i}` });
+const settled = () => new Promise((resolve) => setTimeout(resolve, 50));
+
+describe("rapid login attempts: five failures in five minutes from one address", () => {
+  it("block it for five minutes, to the second, and are an event with its evidence", async () => {
+    const user = await register();
+    const address = uniqueAddress();
+    passSeconds(0); // the clock stands still from here on
+    await wrongOnes(address, 5);
+    const refused = await attempt(address, user.username, PASSWORD);
+    expect(refused).toMatchObject(blocked);
+    expect(refused.headers.get("Retry-After")).toBe("300");
+    expect(await listed(address)).toMatchObject({ scope: "guesses", cause: "rapid_login" });
+    const [event] = await eventsOf(address, 1);
+    expect(event).toMatchObject({ type: "rapid_login_attempts", risk: "high", reason: "block" });
+    expect(JSON.parse(String(event?.details))).toMatchObject({ failures: 5, distinct_accounts: 5 });
+    passSeconds(299);
+    expect(await attempt(address, user.username, PASSWORD)).toMatchObject(blocked);
+    passSeconds(1);
+    expect((await attempt(address, user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("leave sessions, refreshes and other addresses alone", async () => {
+    const user = await register();
+    await wrongOnes(user.address, 5);
+    expect((await ask("/api/accounts/user", { token: user.access, address: user.address })).status).toBe(200);
+    expect((await refresh(user.refresh, { address: user.address })).status).toBe(200);
+    expect((await attempt(uniqueAddress(), user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("of many at once, five at most are evaluated", async () => {
+    const address = uniqueAddress();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => attempt(address, unique("nobody"))));
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(5);
+    expect(answers.filter(({ status }) => status === 403 || status === 429)).toHaveLength(45);
+  });
+
+  it("at one account are its own lockout's: 429, also after an unlock; but no other may be tried", async () => {
+    const user = await register();
+    const other = await register();
+    const address = uniqueAddress();
+    for (let i = 0; i < 5; i += 1) expect((await attempt(address, user.username)).status).toBe(401);
+    expect((await attempt(address, user.username, PASSWORD)).body.code).toBe("account_locked");
+    await ask(`/api/admin/users/${user.id}/unlock`, { method: "POST", headers: operator });
+    expect((await attempt(address, user.username, PASSWORD)).status).toBe(200);
+
+    const elsewhere = uniqueAddress();
+    for (let i = 0; i < 5; i += 1) await attempt(elsewhere, user.username);
+    expect(await attempt(elsewhere, other.username, PASSWORD)).toMatchObject(blocked);
+  });
+
+  it("are forgotten by a success at the same account, and by no other", async () => {
+    const user = await register();
+    for (let round = 0; round < 2; round += 1) {
+      for (let i = 0; i < 3; i += 1) expect((await attempt(user.address, user.username)).status).toBe(401);
+      expect((await attempt(user.address, user.username, PASSWORD)).status).toBe(200);
+      await settled();
+    }
+    const other = uniqueAddress();
+    await wrongOnes(other, 4);
+    expect((await attempt(other, user.username, PASSWORD)).status).toBe(200);
+    await settled();
+    await wrongOnes(other, 1);
+    expect(await attempt(other, user.username, PASSWORD)).toMatchObject(blocked);
+  });
+});
+
+it("ten distinct accounts within an hour ban the address for a day", async () => {
+  const user = await register();
+  passSeconds(0);
+  await wrongOnes(user.address, 5);
+  passSeconds(300);
+  await wrongOnes(user.address, 5);
+  const refused = await ask("/api/accounts/user", { token: user.access, address: user.address });
+  expect(refused).toMatchObject(blocked);
+  expect(refused.headers.get("Retry-After")).toBe("86400");
+  expect((await ask("/api/health", { address: user.address })).status).toBe(200);
+  const types = (await eventsOf(user.address, 3)).map(({ type }) => type);
+  expect(types.sort()).toEqual(["password_spray", "rapid_login_attempts", "rapid_login_attempts"]);
+});
+
+describe("token brute force: twenty tokens that are none of ours within half an hour", () => {
+  it("ban the address for twelve hours", async () => {
+    const user = await register();
+    for (let i = 0; i < 20; i += 1) expect((await badToken(user.address, i)).status).toBe(401);
+    await settled();
+    const refused = await refresh(user.refresh, { address: user.address });
+    expect(refused).toMatchObject(blocked);
+    expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(43_190);
+    expect(await listed(user.address)).toMatchObject({ scope: "everything", cause: "token_brute_force" });
+  });
+
+  it("forged refresh tokens and wrong operator tokens count, too", async () => {
+    const user = await register();
+    for (let i = 0; i < 10; i += 1) {
+      await refresh(forged(user.refresh), { address: user.address });
+      await ask(i % 2 === 0 ? BLOCKS : "/metrics", { token: `wrong-operator-${i}`, address: user.address });
+    }
+    await settled();
+    expect(await ask("/api/accounts/user", { address: user.address })).toMatchObject(blocked);
+  });
+
+  it("so do API keys that have not the form of one", async () => {
+    const address = uniqueAddress();
+    for (let i = 0; i < 20; i += 1) await ask("/api/accounts/user", { token: `sak_guess_${i}`, address });
+    await settled();
+    expect(await ask("/api/accounts/user", { address })).toMatchObject(blocked);
+  });
+
+  it("no token, an expired, a revoked or a swapped one never count, nor one that is asked about", async () => {
+    const user = await register();
+    const second = await login(user);
+    await ask("/api/accounts/logout", { method: "POST", token: second.access, address: user.address });
+    passSeconds(601);
+    for (let i = 0; i < 8; i += 1) {
+      await ask("/api/accounts/user", { address: user.address });
+      await ask("/api/accounts/user", { token: user.access, address: user.address });
+      await ask("/api/accounts/user", { token: user.refresh, address: user.address });
+      await refresh(second.refresh, { address: user.address });
+      await refresh(user.access, { address: user.address });
+      await ask("/api/accounts/token/verify", { body: { token: `asked.about.${i}` }, address: user.address });
+    }
+    await settled();
+    expect((await ask("/api/accounts/user", { address: user.address })).status).toBe(401);
+  });
+
+  it("a page of a foreign origin gets no visitor's address banned", async () => {
+    const address = uniqueAddress();
+    for (let i = 0; i < 25; i += 1) {
+      await ask("/oauth/token", {
+        rawBody: `grant_type=refresh_token&refresh_token=forged.by.${i}`,
+        headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: "https://evil.example" },
+        address,
+      });
+    }
+    await settled();
+    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
+  });
+});
+
+describe("an admin's blocks", () => {
+  const impose = (ip: string, extra: object = {}) =>
+    ask(BLOCKS, {
+      body: { ip, seconds: 60, reason: "a test", ...extra },
+      headers: operator,
+      address: uniqueAddress(),
+    });
+  const lift = (ip: string, address = uniqueAddress()) =>
+    ask(`${BLOCKS}/${encodeURIComponent(ip)}`, { method: "DELETE", headers: operator, address });
+
+  it("are listed, hold for everything, and are lifted at once, also from the blocked address", async () => {
+    const address = uniqueAddress();
+    expect(await impose(address)).toMatchObject({ status: 201, body: { ip: address, actor: "operator" } });
+    expect(await listed(address)).toMatchObject({ cause: "admin", reason: "a test", scope: "everything" });
+    expect(await ask("/api/accounts/user", { address })).toMatchObject(blocked);
+    expect(await ask("/api/nowhere", { address })).toMatchObject(blocked);
+    expect((await ask(BLOCKS, { headers: operator, address })).status).toBe(200);
+    expect((await lift(address, address)).status).toBe(204);
+    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
+    expect(await listed(address)).toBeUndefined();
+    expect((await lift(address)).status).toBe(404);
+    const types = (await eventsOf(address, 2)).map(({ type }) => type);
+    expect(types.sort()).toEqual(["address_blocked", "address_unblocked"]);
+  });
+
+  it("RL-02: of one IPv6 address hold for its /64", async () => {
+    const [a, b] = [uniqueAddress().split(".").slice(2).join(""), 7];
+    expect((await impose(`2001:db8:${a}:${b}::1`)).body.ip).toBe(`2001:db8:${Number(a)}:${b}::/64`);
+    expect(await ask("/api/accounts/user", { address: `2001:db8:${a}:${b}:ffff::2` })).toMatchObject(blocked);
+    expect((await lift(`2001:db8:${a}:${b}::/64`)).status).toBe(204);
+  });
+
+  it("wrong input is a 400 that says which, and only admins may", async () => {
+    for (const extra of [
+      { seconds: 0 },
+      { seconds: 1.5 },
+      { seconds: "60" },
+      { reason: "" },
+      { ip: "nowhere" },
+    ]) {
+      expect((await impose(uniqueAddress(), extra)).status, JSON.stringify(extra)).toBe(400);
+    }
+    const user = await register();
+    expect((await ask(BLOCKS, { token: user.access, address: user.address })).status).toBe(403);
+    expect((await ask(BLOCKS, { address: user.address })).status).toBe(401);
+  });
+
+  it("LCK-08: survive eviction, end by alarm, and leave nothing in the object", async () => {
+    const address = uniqueAddress();
+    const guard = env.IP_GUARD.getByName(address);
+    await impose(address);
+    await evictDurableObject(guard);
+    expect(await ask("/api/accounts/user", { address })).toMatchObject(blocked);
+    passSeconds(61);
+    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
+    passSeconds(120);
+    await delivered(guard);
+    await runDurableObjectAlarm(guard);
+    const tables = await runInDurableObject(guard, (_object, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name IN ('abuse', 'limits')").toArray(),
+    );
+    expect(tables).toEqual([]);
+  });
+});
+
+it("a guard that sees no failure has no table for it", async () => {
+  const user = await register();
+  await login(user);
+  const tables = await runInDurableObject(env.IP_GUARD.getByName(user.address), (_object, { storage }) =>
+    storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'abuse'").toArray(),
+  );
+  expect(tables).toEqual([]);
+});

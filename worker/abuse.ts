@@ -1,0 +1,147 @@
+/**
+ * The edge's part about abuse: which addresses are blocked, as far as this isolate has heard, and
+ * telling the guard of failures. A request that fails in nothing tells nobody anything.
+ */
+import { base64url } from "jose";
+import type { Block, GuessView, OpenGuess } from "../schema/abuse.ts";
+import { usernameKey } from "../schema/identity.ts";
+import { isFresh } from "../schema/time.ts";
+import { ipGuard, reach } from "./authorities.ts";
+import { BoundedMap } from "./bounded-map.ts";
+import { type AppContext, readClockMs, serviceOf } from "./context.ts";
+import { Refusal } from "./http/problems.ts";
+import { isAuthentic } from "./tokens/authentic.ts";
+import { keyedHash } from "./tokens/refresh-key.ts";
+
+const ADDRESSES_MAX = 10_000;
+/** How long a block is believed without asking again: a lifted one is felt elsewhere within it. */
+const BLOCK_LEASE_MS = 30_000;
+const ENDED_MAX = 50;
+
+const blocks = new BoundedMap<string, { block: Block | null; askedAtMs: number }>(ADDRESSES_MAX);
+/** Guesses that ended well, to be told with the address's next question, which costs nothing. */
+const ended = new BoundedMap<string, string[]>(ADDRESSES_MAX);
+
+/** A guess that the guard has opened, until it is told how it ended. */
+export type GuessInHand = GuessView & { id: string; proven: string | null; isTold: boolean };
+
+/** Remembers what the guard has just said about the address. */
+export function noteBlock(address: string, block: Block | null): void {
+  if (block === null && blocks.get(address) === undefined) return;
+  const entry = blocks.touch(address, () => ({ block, askedAtMs: 0 }));
+  entry.block = block;
+  entry.askedAtMs = readClockMs();
+}
+
+/** Refuses a request of a blocked address: any if it is banned, guesses if it is not. Asks nobody. */
+export function refuseBlocked(c: AppContext, isGuess: boolean): void {
+  const address = judgedAddress(c);
+  const known = address === null ? undefined : blocks.get(address);
+  const nowMs = readClockMs();
+  if (known === undefined || known.block === null || !isFresh(known.askedAtMs, nowMs, BLOCK_LEASE_MS)) return;
+  if (known.block.untilMs > nowMs && (isGuess || known.block.scope === "everything"))
+    throw blocked(known.block);
+}
+
+/** The answer to a blocked address, with the seconds until the block ends. */
+export function blocked(block: Block): Refusal {
+  const retryAfterSeconds = Math.max(1, Math.ceil((block.untilMs - readClockMs()) / 1000));
+  return new Refusal("address_blocked", { retryAfterSeconds });
+}
+
+/** What a charge says of the guess that it pays for; null where the platform told no address. */
+export function openGuess(c: AppContext): OpenGuess | null {
+  const address = judgedAddress(c);
+  if (address === null) return null;
+  const { abuse: policy } = serviceOf(c).config;
+  const finished = ended.get(address) ?? [];
+  const told = finished.splice(0, ENDED_MAX);
+  return { id: c.var.facts.requestId, ended: told, policy };
+}
+
+export function noteGuess(c: AppContext, view: GuessView): void {
+  c.set("guess", { ...view, id: c.var.facts.requestId, proven: null, isTold: false });
+}
+
+/** Before a guess at this account is looked at: 403 where the address may not. */
+export async function requireMayGuess(c: AppContext, account: string): Promise<void> {
+  refuseBlocked(c, true);
+  const only = c.var.guess?.onlyAccount ?? null;
+  if (only === null || only === account) return;
+  const block = await report(c, { kind: "elsewhere", guess: c.var.facts.requestId, account });
+  if (block !== null) throw blocked(block);
+}
+
+/** Tells of a wrong guess before it is answered, so that the next one meets what follows from it. */
+export async function tellFailedGuess(c: AppContext, account: string): Promise<void> {
+  const { guess } = c.var;
+  const { rapid_login, password_spray } = serviceOf(c).config.abuse;
+  if (rapid_login === null && password_spray === null) return;
+  if (guess !== null) guess.isTold = true;
+  await report(c, { kind: "failed", guess: c.var.facts.requestId, account }).catch(() => null);
+}
+
+/** At the end of a request that may guess: what is no failure is told at once only if it is watched. */
+export function endGuess(c: AppContext): void {
+  const { guess } = c.var;
+  const address = judgedAddress(c);
+  if (guess === null || guess.isTold || address === null) return;
+  guess.isTold = true;
+  if (!guess.isWatched) {
+    ended.touch(address, () => []).push(guess.id);
+    return;
+  }
+  const told = report(c, { kind: "ended", guess: guess.id, proven: guess.proven });
+  c.executionCtx.waitUntil(told.catch(() => null));
+}
+
+/**
+ * Tells, after the answer, of a token that was presented as a credential and is none of ours. What
+ * we once signed and is expired, revoked or of another kind is no guess.
+ */
+export function tellBadToken(c: AppContext, token: string): void {
+  tellForged(c, async () => !(await isAuthentic(serviceOf(c).config, token, c.var.facts.now)));
+}
+
+/** The same for an API key that has not the form of one, or not the secret of the one that it names. */
+export function tellBadApiKey(c: AppContext): void {
+  tellForged(c, async () => true);
+}
+
+/** A page of a foreign origin can make a visitor's browser send a form: that counts against nobody. */
+function tellForged(c: AppContext, isForged: () => Promise<boolean>): void {
+  const { config } = serviceOf(c);
+  const origin = c.req.header("Origin");
+  if (config.abuse.token_brute_force === null || judgedAddress(c) === null) return;
+  if (origin !== undefined && !config.allowedOrigins.includes(origin)) return;
+  const told = isForged().then((is) => (is ? report(c, { kind: "bad_token" }) : null));
+  c.executionCtx.waitUntil(told.catch(() => null));
+}
+
+/** The account that a guess is aimed at, unreadable: one user's, or a name that nobody has. */
+export async function accountKey(c: AppContext, userId: number | null, typed: string): Promise<string> {
+  const target = userId === null ? `name:${usernameKey(typed)}` : `id:${userId}`;
+  const hash = await keyedHash(serviceOf(c).config, "abuse", target);
+  return base64url.encode(hash.subarray(0, 12));
+}
+
+type Told =
+  | { kind: "failed" | "elsewhere"; guess: string; account: string }
+  | { kind: "ended"; guess: string; proven: string | null }
+  | { kind: "bad_token" };
+
+async function report(c: AppContext, told: Told): Promise<Block | null> {
+  const address = judgedAddress(c);
+  if (address === null) return null;
+  const { client, requestId } = c.var.facts;
+  const command = { ...told, address, client, requestId, policy: serviceOf(c).config.abuse };
+  const block = await reach("ip_guard", () => ipGuard(c.env, address).report(command));
+  noteBlock(address, block);
+  return block;
+}
+
+/** Null where the platform told none: a block must never fall on everybody who has no address. */
+function judgedAddress(c: AppContext): string | null {
+  const { address, isAddressTold } = c.var.facts;
+  return isAddressTold ? address : null;
+}
