@@ -1,7 +1,7 @@
 /** Brings users of Django into D1, a batch at a time: what is here already decides what becomes of each. */
 import type { NumericDate } from "../time.ts";
 import { decideImport, type ImportDecision, type Present } from "./decide-import.ts";
-import type { DjangoUser } from "./dumpdata.ts";
+import type { DjangoUser } from "./tables.ts";
 import { type ChangedUser, findPresent, type NewUser, writeUsers } from "./user-tables.ts";
 import { decideUser, type ImportedUser, type UserDecision } from "./users.ts";
 import { whileBusy } from "./while-busy.ts";

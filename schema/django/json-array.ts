@@ -2,14 +2,10 @@
  * Cuts the text of one JSON array of objects into its elements while it arrives, so that no more than one of them
  * is in memory. It only counts brackets outside of strings: whether an element is JSON is for its parser to say.
  */
+import { SourceError } from "./record.ts";
 
 /** Bytes. No record of a user comes near it; without it a missing bracket would read the whole file into memory. */
 export const ELEMENT_BYTES_MAX = 16 * 1024 * 1024;
-
-/** The text is not what it should be. The message says where, and holds nothing of the content. */
-export class DumpdataError extends Error {
-  override readonly name = "DumpdataError";
-}
 
 /** Where something is: the element's number and the line count from one, the byte from zero. */
 export type Place = { readonly number: number; readonly line: number; readonly byte: number };
@@ -30,7 +26,7 @@ const UTF8_MARK = [0xef, 0xbb, 0xbf];
 const UTF16_MARKS = new Set([0xff, 0xfe]);
 const GZIP_MARK = 0x1f;
 
-/** Yields each element as soon as it is complete. Throws `DumpdataError`, also when the text ends too early. */
+/** Yields each element as soon as it is complete. Throws `SourceError`, also when the text ends too early. */
 export async function* elementsOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Element> {
   const splitter = new Splitter();
   for await (const chunk of chunks) yield* splitter.push(chunk);
@@ -70,9 +66,9 @@ class Splitter {
 
   end(): void {
     if (this.#expecting === "nothing") return;
-    if (this.#expecting === "array") throw new DumpdataError("the file is empty");
+    if (this.#expecting === "array") throw new SourceError("the file is empty");
     const where = this.#expecting === "rest of element" ? "inside" : "after";
-    throw new DumpdataError(`the file ends ${where} ${describe(this.#place)}, before the closing ]`);
+    throw new SourceError(`the file ends ${where} ${describe(this.#place)}, before the closing ]`);
   }
 
   #isStillInside(byte: number): boolean {
@@ -99,7 +95,7 @@ class Splitter {
       this.#place = { number: this.#place.number + 1, line: this.#line, byte: offset };
       this.#depth = 1;
       return true;
-    } else throw new DumpdataError(`line ${this.#line}, byte ${offset}: ${complaint(expecting, byte)}`);
+    } else throw new SourceError(`line ${this.#line}, byte ${offset}: ${complaint(expecting, byte)}`);
     return false;
   }
 
@@ -107,7 +103,7 @@ class Splitter {
     this.#parts.push(part);
     const length = this.#parts.reduce((sum, { length }) => sum + length, 0);
     if (length <= ELEMENT_BYTES_MAX) return;
-    throw new DumpdataError(`${describe(this.#place)} is longer than ${ELEMENT_BYTES_MAX} bytes`);
+    throw new SourceError(`${describe(this.#place)} is longer than ${ELEMENT_BYTES_MAX} bytes`);
   }
 
   #joined(last: Uint8Array): Uint8Array {

@@ -12,8 +12,8 @@ import {
 import { asUserId, type UserId } from "../ids.ts";
 import { parsePasswordHash } from "../password-hash.ts";
 import type { NumericDate } from "../time.ts";
-import type { DjangoUser } from "./dumpdata.ts";
 import { parseMoment } from "./moment.ts";
+import type { DjangoUser } from "./tables.ts";
 
 /** Code units of one field. Django has at most 254; D1 takes 2 MB for a row, and for a statement's parameter. */
 export const TEXT_LENGTH_MAX = 10_000;

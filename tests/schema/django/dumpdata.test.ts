@@ -1,8 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type DjangoUser, readUsers } from "../../../schema/django/dumpdata.ts";
-import { DumpdataError, ELEMENT_BYTES_MAX } from "../../../schema/django/json-array.ts";
+import { readUsers } from "../../../schema/django/dumpdata.ts";
+import { ELEMENT_BYTES_MAX } from "../../../schema/django/json-array.ts";
+import { SourceError } from "../../../schema/django/record.ts";
+import type { DjangoUser } from "../../../schema/django/tables.ts";
 
 const vector = (name: string) => readFileSync(join(import.meta.dirname, "../../vectors/django", name));
 const HASH = "pbkdf2_sha256$260000$c2FsdA$c2VjcmV0";
@@ -34,7 +36,7 @@ async function complaint(input: Uint8Array | string): Promise<string> {
     () => null,
     (reason: unknown) => reason,
   );
-  expect(error).toBeInstanceOf(DumpdataError);
+  expect(error).toBeInstanceOf(SourceError);
   return error instanceof Error ? error.message : "";
 }
 
@@ -136,7 +138,7 @@ describe("a file that is not as it should be is refused, with the place", () => 
       const bytes = new TextEncoder().encode(`[${one},{]`);
       for await (const each of readUsers(inChunks(bytes, 4))) before.push(each);
     };
-    await expect(reading()).rejects.toThrow(DumpdataError);
+    await expect(reading()).rejects.toThrow(SourceError);
     expect(before).toHaveLength(1);
   });
 

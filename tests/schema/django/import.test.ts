@@ -14,6 +14,7 @@ const folder = mkdtempSync(join(tmpdir(), "session-authority-import-"));
 const state = join(folder, "state");
 const report = join(folder, "report.jsonl");
 const changedDump = join(folder, "changed.json");
+const emptyFolder = mkdtempSync(join(folder, "empty-"));
 const WITH_SERVER_TIMEOUT_MS = 240_000;
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -187,13 +188,13 @@ describe("a file or a command line that is wrong", () => {
   });
 
   test.for<[string[], string]>([
-    [[], "name one file"],
-    [[DUMP, DUMP, "--local"], "name one file"],
+    [[], "name a file"],
+    [[DUMP, "--local", "--format", "xml"], "--format is one of dumpdata, csv"],
     [[DUMP], "say --local"],
     [[DUMP, "--remote"], "Unknown option '--remote'"],
     [["missing.json", "--local"], "there is no file missing.json"],
-    [[folder, "--local"], "is not a file"],
-    [[DUMP, "--local", "--report", DUMP], "the report would overwrite the file"],
+    [[emptyFolder, "--local"], "name a file"],
+    [[DUMP, "--local", "--report", DUMP], "the report would overwrite the export"],
     [[DUMP, "--local", "--report", join(folder, "no/such/folder")], "cannot write the report"],
   ])("%j ends with 2 and one line", async ([args, message]) => {
     const { code, stdout, stderr } = await run(...args, "--persist-to", nowhere);

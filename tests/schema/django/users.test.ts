@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { DjangoUser } from "../../../schema/django/dumpdata.ts";
+import type { DjangoUser } from "../../../schema/django/tables.ts";
 import { decideUser, type ImportedUser, TEXT_LENGTH_MAX } from "../../../schema/django/users.ts";
 import dump from "../../vectors/django/dumpdata.json";
 
