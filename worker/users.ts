@@ -1,4 +1,5 @@
 /** The only SQL of `users` and `profiles` at the edge. Every call can throw an `Outage` (503). */
+import { base64url } from "jose";
 import { emailKey, normalizeUsername, usernameKey } from "../schema/identity.ts";
 import type { UserId } from "../schema/ids.ts";
 import type { NumericDate } from "../schema/time.ts";
@@ -76,19 +77,37 @@ export async function createUser(db: D1Database, user: NewUser): Promise<UserRow
   );
 }
 
-/** Replaces the hash that was verified, and only that one: a password changed meanwhile stays. */
+/**
+ * Replaces the hash that was verified, and only that one: a password changed meanwhile stays. Of a user who was
+ * imported it is noted that the new hash is of the same password, so that a change in Django still counts.
+ */
 export async function replaceHash(
   db: D1Database,
   id: UserId,
   verified: string,
   renewed: string,
 ): Promise<void> {
+  const [before, after] = await Promise.all([verified, renewed].map(hashDigest));
   await reach("database", () =>
-    db
-      .prepare("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
-      .bind(renewed, id, verified)
-      .run(),
+    db.batch([
+      db
+        .prepare(
+          `UPDATE imported_users SET renewed_digest = ?4
+           WHERE user_id = ?1 AND ?3 IN (password_digest, renewed_digest)
+             AND EXISTS (SELECT 1 FROM users WHERE id = ?1 AND password_hash = ?2)`,
+        )
+        .bind(id, verified, before, after),
+      db
+        .prepare("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+        .bind(renewed, id, verified),
+    ]),
   );
+}
+
+/** As the import tells a hash again: SHA-256, base64url, of a JSON array with the one text. */
+async function hashDigest(encoded: string): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify([encoded]));
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
 /** Notes the time of a login. Of no consequence if it is lost. */

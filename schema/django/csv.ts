@@ -51,7 +51,7 @@ async function next(source: AsyncIterator<Row>): Promise<Row | null> {
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     // Its own message may quote the text.
-    throw new SourceError(`line ${String(error["lines"])}: ${complaint(error.code)}`);
+    throw new SourceError(`line ${String(error.lines)}: ${complaint(error.code)}`);
   }
 }
 

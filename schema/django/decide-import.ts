@@ -16,6 +16,8 @@ export type PresentUser = UserRow & {
   readonly first_name: string | null;
   readonly last_name: string | null;
   readonly imported: Digests | null;
+  /** Of the hash that a sign-in here wrote in place of the imported one, if one did. */
+  readonly renewedDigest: string | null;
 };
 
 export type Present = {
@@ -43,7 +45,7 @@ export type ImportDecision =
   | { readonly kind: "unchanged" }
   | { readonly kind: "refused"; readonly reason: string };
 
-const PASSWORD_STAYS = "password changed in Django, but also changed or renewed here: stays as it is here";
+const PASSWORD_STAYS = "password changed in Django, but also changed here: stays as it is here";
 
 /** Decides one user. A change on both sides is refused, except that a conflict over the password keeps only that. */
 export function decideImport(row: ImportedUser, present: Present): ImportDecision {
@@ -61,7 +63,9 @@ export function decideImport(row: ImportedUser, present: Present): ImportDecisio
   if (next.source === base.source) return { kind: "unchanged" };
   const here = digestsOf({ ...byId, profile: profileOf(byId) });
   const account = merge(base.account, here.account, next.account);
-  const password = merge(base.password, here.password, next.password);
+  // A hash that was merely renewed is still of the password that was taken over.
+  const isRenewed = byId.renewedDigest === here.password;
+  const password = merge(base.password, isRenewed ? base.password : here.password, next.password);
   const last_login = later(byId.last_login, row.last_login);
   if (account === "conflict") return refused("changed in Django and here since it was imported");
 
@@ -92,8 +96,13 @@ function digestsOf(row: Digestible): Digests {
   return {
     source: digest([...account, password_hash, last_login]),
     account: digest(account),
-    password: digest([password_hash]),
+    password: hashDigest(password_hash),
   };
+}
+
+/** How a hash is told again (`imported_users`) without being kept. */
+export function hashDigest(encoded: string): string {
+  return digest([encoded]);
 }
 
 function digest(fields: readonly (string | number | null)[]): string {

@@ -9,7 +9,8 @@ import type { ImportedUser } from "./users.ts";
 export type NewUser = { readonly row: ImportedUser; readonly digests: Digests };
 export type ChangedUser = { readonly present: PresentUser; readonly update: Update };
 
-type PresentRow = Omit<PresentUser, "imported"> & {
+type PresentRow = Omit<PresentUser, "imported" | "renewedDigest"> & {
+  renewed_digest: string | null;
   source_digest: string | null;
   account_digest: string | null;
   password_digest: string | null;
@@ -24,7 +25,8 @@ export async function findPresent(
   const names = JSON.stringify(rows.map(({ username }) => username));
   const present = db.prepare(`
     SELECT users.id, username, email, email_key, email_verified, password_hash, role, is_active, version,
-      created_at, last_login, first_name, last_name, source_digest, account_digest, password_digest
+      created_at, last_login, first_name, last_name, source_digest, account_digest, password_digest,
+      renewed_digest
     FROM users
     LEFT JOIN profiles ON profiles.user_id = users.id
     LEFT JOIN imported_users ON imported_users.user_id = users.id
@@ -122,6 +124,15 @@ function updateStatements(db: D1Database, rows: string, now: NumericDate): D1Pre
            updated_at = excluded.updated_at`,
       )
       .bind(rows, now),
+    // A running service tells the user's object within two minutes.
+    db
+      .prepare(
+        `INSERT INTO user_changes (user_id, version, actor, at)
+         SELECT users.id, users.version + 1, 'operator', ?2 FROM ${asSeen}
+         WHERE (role, is_active) IS NOT (${of("role")}, ${of("is_active")})
+         ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at`,
+      )
+      .bind(rows, now),
     // Last, since it ends what the others ask for.
     db
       .prepare(
@@ -137,7 +148,8 @@ function updateStatements(db: D1Database, rows: string, now: NumericDate): D1Pre
 }
 
 function asPresentUser(row: PresentRow): PresentUser {
-  const { source_digest: source, account_digest: account, password_digest: password, ...user } = row;
+  const { source_digest: source, account_digest: account, password_digest: password, ...rest } = row;
+  const { renewed_digest: renewedDigest, ...user } = rest;
   const isImported = source !== null && account !== null && password !== null;
-  return { ...user, imported: isImported ? { source, account, password } : null };
+  return { ...user, renewedDigest, imported: isImported ? { source, account, password } : null };
 }

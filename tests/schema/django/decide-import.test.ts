@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   decideImport,
+  hashDigest,
   type ImportDecision,
   type Present,
   type PresentUser,
@@ -32,7 +33,7 @@ function here(changes: Partial<PresentUser> = {}): Present {
   if (first.kind !== "imported") throw new Error(first.kind);
   const { profile, ...columns } = then;
   const names = profile ?? { first_name: null, last_name: null };
-  const byId = { ...columns, ...names, version: 3, imported: first.digests, ...changes };
+  const byId = { ...columns, ...names, version: 3, imported: first.digests, renewedDigest: null, ...changes };
   return { byId, idOfUsername: byId.id, isDeleted: false };
 }
 const reimport = (now: Partial<ImportedUser>, changes: Partial<PresentUser> = {}): ImportDecision =>
@@ -91,7 +92,8 @@ describe("what Django changed", () => {
   });
 
   test("is taken over beside a hash that was renewed here, which stays", () => {
-    const decision = reimport({ is_active: 0 }, { password_hash: "argon2$new" });
+    const renewedDigest = hashDigest("argon2$new");
+    const decision = reimport({ is_active: 0 }, { password_hash: "argon2$new", renewedDigest });
     expect(decision).toMatchObject({
       kind: "updated",
       update: { is_active: 0, password_hash: "argon2$new" },
@@ -122,7 +124,18 @@ describe("what Django changed", () => {
     });
   });
 
-  test("of a password never overwrites one that was changed or renewed here", () => {
+  test("of a password replaces a hash that a sign-in here merely renewed", () => {
+    const renewedDigest = hashDigest("argon2$renewed");
+    const now = { password_hash: "django-new" };
+    expect(reimport(now, { password_hash: "argon2$renewed", renewedDigest })).toMatchObject({
+      kind: "updated",
+      notes: [],
+      update: { password_hash: "django-new" },
+    });
+    expect(reimport(now, { password_hash: "argon2$changed-after", renewedDigest }).kind).toBe("refused");
+  });
+
+  test("of a password never overwrites one that was changed here", () => {
     const decision = reimport({ password_hash: "django-new" }, { password_hash: "argon2$new" });
     expect(decision).toEqual({ kind: "refused", reason: expect.stringContaining("stays as it is here") });
   });

@@ -128,7 +128,7 @@ describe("after changes on both sides", () => {
     const reasonOf = (pk: number) => byPk.get(pk)?.reason;
     expect(reasonOf(103)).toBe("changed in Django and here since it was imported");
     expect(reasonOf(104)).toBe("the id belongs to an account with another name here");
-    expect(reasonOf(105)).toContain("password changed in Django, but also changed or renewed here");
+    expect(reasonOf(105)).toContain("password changed in Django, but also changed here");
     expect(reasonOf(110)).toBe("deleted here since it was imported");
     expect(reasonOf(300)).toBe("the user name belongs to account 2147483540 here");
     expect(reasonOf(2_147_483_540)).toBe("the id belongs to an account with another name here");

@@ -108,3 +108,18 @@ test("a second import after the sign-ins finds every user unchanged", async () =
   const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options));
   expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "unchanged"));
 });
+
+test("a password changed in Django replaces the hash that a sign-in here renewed", async () => {
+  const [login] = tried;
+  if (login === undefined) throw new Error("nobody signed in");
+  async function* changed() {
+    const user = dump.find(({ model, pk }) => model === "auth.user" && moved(Number(pk)) === login?.id);
+    const fields = { ...user?.fields, password: "pbkdf2_sha256$1$new$hash" };
+    yield new TextEncoder().encode(JSON.stringify([{ ...user, pk: login?.id, fields }]));
+  }
+  const options = { db: env.DB, dryRun: false, now: 1_800_000_002 };
+  const [row] = await Array.fromAsync(importUsers(readUsers(changed()), options));
+  expect(row).toMatchObject({ pk: login.id, verdict: "updated" });
+  const hash = await env.DB.prepare("SELECT password_hash FROM users WHERE id = ?").bind(login.id).first();
+  expect(hash?.password_hash).toBe("pbkdf2_sha256$1$new$hash");
+});
