@@ -38,6 +38,8 @@ export default defineConfig(async () => ({
             wrangler: { configPath: "./wrangler.toml" },
             miniflare: {
               bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("schema/migrations") },
+              // For users who must keep the ids that Django's tokens say.
+              d1Databases: ["DJANGO_DB"],
               serviceBindings: { RESOURCE_SERVER: RESOURCE_SERVER.name },
               workers: [RESOURCE_SERVER],
               // No test reaches the network.

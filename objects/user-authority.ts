@@ -16,6 +16,7 @@ import { Outbox, RETRY_DELAY_MS } from "./outbox.ts";
 import { policyOf } from "./policy.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { applyTables, hasTables } from "./tables.ts";
+import { AdoptedTable } from "./user-authority/adopted-table.ts";
 import { Guesses } from "./user-authority/guesses.ts";
 import { REVOKED, Sessions, UNKNOWN } from "./user-authority/sessions.ts";
 import { UserAuthorityState } from "./user-authority/state.ts";
@@ -36,7 +37,13 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#outbox = new Outbox(sql);
     this.#wakeUp = new WakeUp(ctx.storage);
     this.#guesses = new Guesses(sql, this.#outbox, this.#wakeUp);
-    this.#sessions = new Sessions(this.#state, new LimitsTable(sql), this.#outbox, this.#wakeUp);
+    this.#sessions = new Sessions(
+      this.#state,
+      new AdoptedTable(sql),
+      new LimitsTable(sql),
+      this.#outbox,
+      this.#wakeUp,
+    );
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
 
@@ -62,6 +69,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
       if (answer.kind === "opened") this.#guesses.settleSuccess(command, turn);
       return answer;
     });
+  }
+
+  /** Opens a session, once, for what Django gave the user; shown again, it is a token that was replaced. */
+  async adopt(command: contract.Adopt): Promise<contract.AdoptAnswer> {
+    return this.#anew((turn) => this.#sessions.adopt(command, turn));
   }
 
   /** Presents an authentic refresh token of this user (contract §5). One row written, or none. */

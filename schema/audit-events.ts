@@ -37,6 +37,9 @@ export const EVENT_RISKS = {
   token_brute_force: "critical",
   address_blocked: "medium",
   address_unblocked: "medium",
+  django_token_exchanged: "medium",
+  django_session_exchanged: "medium",
+  migration_finished: "high",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

@@ -5,6 +5,7 @@
 
 import type { AbuseAction, AbusePolicy, PatternPolicy } from "./abuse.ts";
 import { type AlertWebhook, readWebhook } from "./alert-webhook.ts";
+import { type Legacy, readLegacy } from "./legacy.ts";
 import type { LimitClass, Rate } from "./limits.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
@@ -33,6 +34,9 @@ export type Config = {
   passwordLengthMin: number;
   /** `strict`: an access token is refused while the revocation cache cannot be read. */
   revocationMode: "available" | "strict";
+  /** Clients written for Django's simplejwt are served in its words (contract §9). */
+  compatSimplejwt: boolean;
+  legacy: Legacy | null;
   signingKeys: SigningKeys;
   refreshTokenSecret: string;
   /** The operator's credential for admin routes, or null: then there is none. */
@@ -94,6 +98,7 @@ export function readConfig(env: object): ConfigReading {
     if (found === undefined) wrong(name, `must be one of ${choices.join(", ")}`);
     return found ?? fallback;
   };
+  const isOn = (name: string): boolean => choice(name, "off", ["off", "on"]) === "on";
   const rate = (name: string, limit: number, seconds: number): Rate => {
     if (vars[name] === undefined) return { limit, seconds };
     const [, count, period] = RATE.exec(text(name)) ?? [];
@@ -204,6 +209,16 @@ export function readConfig(env: object): ConfigReading {
     logoutScope: choice<LogoutScope>("LOGOUT_SCOPE", "global", ["global", "local", "others"]),
     passwordLengthMin: integer("PASSWORD_MIN_LENGTH", 8, 1, 128),
     revocationMode: choice("REVOCATION_MODE", "available", ["available", "strict"]),
+    compatSimplejwt: isOn("COMPAT_SIMPLEJWT"),
+    legacy: readLegacy(
+      {
+        DJANGO_SECRET_KEY: text("DJANGO_SECRET_KEY"),
+        LEGACY_UNTIL: text("LEGACY_UNTIL"),
+        LEGACY_KEY_IS_PUBLIC: text("LEGACY_KEY_IS_PUBLIC"),
+        DJANGO_SESSIONS: text("DJANGO_SESSIONS"),
+      },
+      wrong,
+    ),
     signingKeys: signingKeys(),
     refreshTokenSecret: secret("REFRESH_TOKEN_SECRET"),
     adminToken: text("ADMIN_TOKEN") === "" ? null : secret("ADMIN_TOKEN"),

@@ -67,6 +67,11 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
   "ALTER TABLE account ADD COLUMN heard_at INTEGER NOT NULL DEFAULT 0;",
   // Set once the user is deleted: nothing is ever opened for them again.
   "ALTER TABLE account ADD COLUMN erased_at INTEGER;",
+  `CREATE TABLE adopted (
+     name TEXT PRIMARY KEY,        -- keyed hash of what Django gave the user
+     sid TEXT NOT NULL,            -- the session that came of it
+     expires_at INTEGER NOT NULL   -- Django's: from then on nobody can show it
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];

@@ -63,6 +63,21 @@ export type OpenSessionAnswer =
   | { kind: "opened"; grant: SessionGrant; denial: Denial | null }
   | { kind: "denied"; reason: "inactive" | "stale" };
 
+/**
+ * What Django gave a user and now opens a session here, once. `name` is a keyed hash of what
+ * identifies it; it is remembered until `expiresAt`.
+ */
+export type DjangoCredential = {
+  kind: "token" | "session";
+  name: TokenId;
+  issuedAt: NumericDate;
+  expiresAt: NumericDate;
+};
+export type Adopt = OpenSession & { credential: DjangoCredential };
+export type AdoptAnswer =
+  | { kind: "opened" | "repeated"; grant: SessionGrant; denial: Denial | null }
+  | { kind: "denied"; reason: "inactive" | "stale" | "revoked" | "reused"; denial: Denial | null };
+
 export type Refresh = Origin &
   Era & {
     sid: SessionId;
@@ -179,6 +194,7 @@ export interface UserAuthorityContract {
   settleAttempt(command: SettleAttempt): Promise<void>;
   unlock(command: Unlock): Promise<void>;
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
+  adopt(command: Adopt): Promise<AdoptAnswer>;
   refresh(command: Refresh): Promise<RefreshAnswer>;
   revoke(command: Revoke): Promise<RevokeAnswer>;
   hearOfUser(command: HearOfUser): Promise<HearOfUserAnswer>;

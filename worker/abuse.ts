@@ -11,6 +11,7 @@ import { BoundedMap } from "./bounded-map.ts";
 import { type AppContext, readClockMs, serviceOf } from "./context.ts";
 import { Refusal } from "./http/problems.ts";
 import { isAuthentic } from "./tokens/authentic.ts";
+import { isSignedByDjango } from "./tokens/django-token.ts";
 import { keyedHash } from "./tokens/refresh-key.ts";
 
 const ADDRESSES_MAX = 10_000;
@@ -100,7 +101,11 @@ export function endGuess(c: AppContext): void {
  * we once signed and is expired, revoked or of another kind is no guess.
  */
 export function tellBadToken(c: AppContext, token: string): void {
-  tellForged(c, async () => !(await isAuthentic(serviceOf(c).config, token, c.var.facts.now)));
+  tellForged(c, async () => {
+    const { config } = serviceOf(c);
+    if (config.legacy !== null && (await isSignedByDjango(config.legacy, token))) return false;
+    return !(await isAuthentic(config, token, c.var.facts.now));
+  });
 }
 
 /** The same for an API key that has not the form of one, or not the secret of the one that it names. */

@@ -14,9 +14,11 @@ import { toIso } from "../schema/time.ts";
 import { tally } from "./audit.ts";
 import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
-import { Outage, problemAnswer, Refusal } from "./http/problems.ts";
+import { Outage, PROBLEMS, type ProblemExtras, problemAnswer, Refusal } from "./http/problems.ts";
 import { countsToLimits } from "./http/route.ts";
+import { fieldErrors } from "./http/simplejwt.ts";
 import { mountAdminBlocks } from "./routes/admin-blocks.ts";
+import { mountAdminMigration } from "./routes/admin-migration.ts";
 import { mountAdminRevocation } from "./routes/admin-revocation.ts";
 import { mountAdminRoles } from "./routes/admin-roles.ts";
 import { mountAdminSessions } from "./routes/admin-sessions.ts";
@@ -25,6 +27,7 @@ import { mountAdminUsers } from "./routes/admin-users.ts";
 import { mountApiKeys } from "./routes/api-keys.ts";
 import { mountDeletion } from "./routes/deletion.ts";
 import { mountDocuments } from "./routes/documents.ts";
+import { mountExchange } from "./routes/exchange.ts";
 import { mountExport } from "./routes/export.ts";
 import { mountHealth } from "./routes/health.ts";
 import { mountLogin } from "./routes/login.ts";
@@ -44,6 +47,7 @@ import { mountUser } from "./routes/user.ts";
 import { mountVerify } from "./routes/verify.ts";
 
 const HEALTH = "/api/health";
+const REGISTER = /^\/api\/accounts\/register\/?$/;
 const OUTAGE_RETRY_SECONDS = 5;
 const PREFLIGHT_SECONDS = 600;
 const HSTS = "max-age=31536000; includeSubDomains";
@@ -100,7 +104,7 @@ app.use(
       return settings.kind === "ok" && settings.config.allowedOrigins.includes(origin) ? origin : null;
     },
     allowMethods: (_origin, c) => methodsOf(c.req.path),
-    allowHeaders: ["Authorization", "Content-Type"],
+    allowHeaders: ["Authorization", "Content-Type", "X-Device-Token", "X-Django-Session"],
     credentials: true, // for tokens in cookies; an origin that is not allowed gets no Allow-Origin
     exposeHeaders: EXPOSED,
     maxAge: PREFLIGHT_SECONDS,
@@ -130,6 +134,7 @@ mountUser(app);
 mountProfile(app);
 mountDeletion(app);
 mountExport(app);
+mountExchange(app);
 mountSessions(app);
 mountSecurityEvents(app);
 mountSecurityMetrics(app);
@@ -141,6 +146,7 @@ mountAdminSessions(app);
 mountAdminRoles(app);
 mountApiKeys(app);
 mountAdminBlocks(app);
+mountAdminMigration(app);
 mountOAuthMetadata(app);
 mountOAuthToken(app);
 mountOAuthRevoke(app);
@@ -166,12 +172,12 @@ app.notFound(async (c: AppContext) => {
   throw new Refusal("method_not_allowed", { headers: { Allow: [...methods, "OPTIONS"].join(", ") } });
 });
 
-app.onError((error, c) => {
+app.onError(async (error, c) => {
   const { requestId, now } = c.var.facts;
   if (error instanceof Refusal) {
     c.set("code", error.code);
     if (error.code === "rate_limited") tally(c, "request_limited");
-    return problemAnswer(error.code, error.extras, requestId);
+    return problemAnswer(error.code, { ...error.extras, ...(await inOldWords(c, error)) }, requestId);
   }
   if (error instanceof HTTPException && error.status < 500) {
     // The libraries' own complaints about a request, should one get past our steps (HTTP-04).
@@ -190,6 +196,16 @@ app.onError((error, c) => {
   });
   return problemAnswer(code, isOutage ? { retryAfterSeconds: OUTAGE_RETRY_SECONDS } : {}, requestId);
 });
+
+/** Contract §9: what old clients read of a refused registration. */
+async function inOldWords(c: AppContext, refusal: Refusal): Promise<Pick<ProblemExtras, "members">> {
+  const { settings } = c.var.facts;
+  const isOld = settings.kind === "ok" && settings.config.compatSimplejwt;
+  if (!isOld || !REGISTER.test(c.req.path) || PROBLEMS[refusal.code].status !== 400) return {};
+  const sent: unknown = await c.req.json().catch(() => null);
+  if (typeof sent !== "object" || sent === null) return {};
+  return { members: fieldErrors(refusal, sent as Record<string, unknown>) };
+}
 
 /** What a fault is called. Its message may quote what was sent, so only our own kind is kept. */
 function describeFault(fault: unknown): string {

@@ -110,9 +110,14 @@ async function hashDigest(encoded: string): Promise<string> {
   return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
 }
 
-/** Notes the time of a login. Of no consequence if it is lost. */
+/** Notes the time of a login, and the first one of an imported user. Of no consequence if it is lost. */
 export async function recordLogin(db: D1Database, id: UserId, now: NumericDate): Promise<void> {
-  await db.prepare("UPDATE users SET last_login = ? WHERE id = ?").bind(now, id).run();
+  await db.batch([
+    db.prepare("UPDATE users SET last_login = ? WHERE id = ?").bind(now, id),
+    db
+      .prepare("UPDATE imported_users SET signed_in_at = ? WHERE user_id = ? AND signed_in_at IS NULL")
+      .bind(now, id),
+  ]);
 }
 
 export type ProfileRow = {

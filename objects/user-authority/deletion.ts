@@ -4,6 +4,9 @@ import type { UserId } from "../../schema/ids.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import type { Account } from "./family.ts";
 
+/** How long a deleted user is remembered: longer than any request can last that found them in D1. */
+export const TOMBSTONE_SECONDS = 86_400;
+
 export type ErasureDecision = { kind: "erase" | "already"; account: Account };
 
 /**

@@ -138,6 +138,19 @@ export function accountUnlocked(
   };
 }
 
+/** What Django gave the user has opened a session here. */
+export function djangoExchanged(
+  family: Family,
+  kind: "token" | "session",
+  account: Account,
+  origin: Origin,
+  at: NumericDate,
+): AuditEvent {
+  const type = kind === "token" ? "django_token_exchanged" : "django_session_exchanged";
+  const id = `${family.sid}.${type}`;
+  return { ...common(account, origin, at), id, type, sid: family.sid, reason: null, details: {} };
+}
+
 /** The user is deleted. Says no more than that: the trail forgets the rest of what it knows of them. */
 export function accountDeleted(
   { userId, requestId }: { userId: number; requestId: string },

@@ -58,6 +58,8 @@ export type SessionPolicy = {
   refreshGraceSameClientSeconds: number;
   sessionsPerUserMax: number;
   accessTokenTtlSeconds: number;
+  /** The first token of a session goes on answering with its successor, while that is unused. */
+  compatSimplejwt: boolean;
 };
 
 /** True while the family's newest token is good: not ended, not outdated by either epoch, not expired. */

@@ -73,7 +73,10 @@ export function decideRefresh(
     const graceSeconds = elsewhere
       ? policy.refreshGraceSeconds
       : Math.max(policy.refreshGraceSeconds, policy.refreshGraceSameClientSeconds);
-    if (nowMs - family.previous.replacedAtMs <= graceSeconds * 1000) {
+    const isInGrace = nowMs - family.previous.replacedAtMs <= graceSeconds * 1000;
+    // A client that stores no successor: the second generation is the newest, so none was presented.
+    const isFirstKept = policy.compatSimplejwt && family.generation === 1;
+    if (isInGrace || isFirstKept) {
       return { kind: "repeat", family, elsewhere };
     }
   }

@@ -10,13 +10,22 @@ import type { LimitsTable } from "../limits-table.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import { decideReservation } from "../rate-limit.ts";
 import type { WakeUp } from "../wake-up.ts";
-import { decideErasure } from "./deletion.ts";
-import { accountDeleted, repeatedElsewhere, sessionEnded, sessionsRevoked, tokensRevoked } from "./events.ts";
+import type { AdoptedTable } from "./adopted-table.ts";
+import { decideAdoption } from "./adoption.ts";
+import { decideErasure, TOMBSTONE_SECONDS } from "./deletion.ts";
+import {
+  accountDeleted,
+  djangoExchanged,
+  repeatedElsewhere,
+  sessionEnded,
+  sessionsRevoked,
+  tokensRevoked,
+} from "./events.ts";
 import { decideExpiry } from "./expiry.ts";
 import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
 import { decideHearing } from "./hear-of-user.ts";
-import { decideOpen } from "./open-session.ts";
-import { decideRefresh } from "./refresh.ts";
+import { decideOpen, type OpenDecision } from "./open-session.ts";
+import { decideRefresh, type RefreshDecision } from "./refresh.ts";
 import { moveEpoch } from "./revoke.ts";
 import type { UserAuthorityState } from "./state.ts";
 import { timelineOf } from "./timeline.ts";
@@ -27,12 +36,20 @@ export const UNKNOWN = { kind: "denied", reason: "unknown" } as const;
 
 export class Sessions {
   readonly #state: UserAuthorityState;
+  readonly #adopted: AdoptedTable;
   readonly #limits: LimitsTable;
   readonly #outbox: Outbox;
   readonly #wakeUp: WakeUp;
 
-  constructor(state: UserAuthorityState, limits: LimitsTable, outbox: Outbox, wakeUp: WakeUp) {
+  constructor(
+    state: UserAuthorityState,
+    adopted: AdoptedTable,
+    limits: LimitsTable,
+    outbox: Outbox,
+    wakeUp: WakeUp,
+  ) {
     this.#state = state;
+    this.#adopted = adopted;
     this.#limits = limits;
     this.#outbox = outbox;
     this.#wakeUp = wakeUp;
@@ -44,13 +61,31 @@ export class Sessions {
     const known = this.account(command);
     const live = known === null ? [] : this.#state.liveFamilies(known, now);
     const decision = decideOpen(known, live, command, now, turn.policy);
-    if (decision.kind === "denied") return decision;
-    const { account, family, evicted } = decision;
-    this.#state.putAccount(account, now);
-    this.#state.insertFamily(family);
-    this.#wakeUp.noLaterThan(family.expiresAt * 1000, turn.nowMs);
-    const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, turn);
-    return { kind: "opened", grant: grantOf(family, account, now), denial };
+    return decision.kind === "denied" ? decision : this.#begin(decision, command, turn);
+  }
+
+  /** As a login that settles no attempt, one row and an event more; then as a refresh that rotates nothing. */
+  adopt(command: contract.Adopt, turn: Turn): contract.AdoptAnswer {
+    const { kind, name, expiresAt } = command.credential;
+    const known = this.account(command);
+    const live = known === null ? [] : this.#state.liveFamilies(known, turn.now);
+    const sid = this.#adopted.sidOf(name);
+    const adopted = sid === null ? undefined : this.#state.family(sid);
+    const decision = decideAdoption(known, live, adopted, command, turn.nowMs, turn.policy);
+    switch (decision.kind) {
+      case "denied":
+        return { ...decision, denial: null };
+      case "open":
+        this.#adopted.put(name, decision.family.sid, expiresAt);
+        this.#tell(djangoExchanged(decision.family, kind, decision.account, command, turn.now), turn);
+        return this.#begin(decision, command, turn);
+      case "rotate":
+        throw new Error("what Django gave is never a session's newest token");
+      default: {
+        const answer = this.#answer(decision, adopted ?? null, known, command, turn);
+        return answer.kind === "denied" ? answer : { ...answer, kind: "repeated", denial: null };
+      }
+    }
   }
 
   /** One row written, or none. */
@@ -58,6 +93,16 @@ export class Sessions {
     const account = this.account(command);
     const family = this.#state.family(command.sid);
     const decision = decideRefresh(family, account, command, turn.nowMs, turn.policy);
+    return this.#answer(decision, family, account, command, turn);
+  }
+
+  #answer(
+    decision: RefreshDecision,
+    family: Family | null,
+    account: Account | null,
+    command: contract.Origin,
+    turn: Turn,
+  ): contract.RefreshAnswer {
     if (decision.kind === "deny" || account === null || family === null) return { ...REVOKED, denial: null };
     switch (decision.kind) {
       case "rotate":
@@ -174,10 +219,22 @@ export class Sessions {
       this.#state.accountChangedAt(),
       now,
       policy.accessTokenTtlSeconds,
-      this.#state.account()?.erasedAt,
+      this.#otherNeeds(now, policy),
     );
     for (const sid of forget) this.#state.deleteFamily(sid);
     return nextAt;
+  }
+
+  /** A tombstone; what Django gave; and, while Django's tokens are good, that the user's sessions were ended. */
+  #otherNeeds(now: NumericDate, { legacy }: Turn["policy"]): NumericDate[] {
+    const account = this.#state.account();
+    const adoptedUntil = this.#adopted.expire(now);
+    const wasEnded = account !== null && account.epochHistory.length > 0;
+    return [
+      ...(account === null || account.erasedAt === null ? [] : [account.erasedAt + TOMBSTONE_SECONDS]),
+      ...(adoptedUntil === null ? [] : [adoptedUntil]),
+      ...(wasEnded && legacy !== null ? [legacy.endsAt] : []),
+    ];
   }
 
   /** The account, with what the asking edge knows of the global epoch. */
@@ -196,6 +253,18 @@ export class Sessions {
       epoch: account.epoch,
       sids: Object.fromEntries(ended.map(({ sid, endedAt }) => [sid, endedAt + ttl])),
     };
+  }
+
+  #begin(
+    { account, family, evicted }: Extract<OpenDecision, { kind: "open" }>,
+    command: contract.Origin,
+    turn: Turn,
+  ): Extract<contract.OpenSessionAnswer, { kind: "opened" }> {
+    this.#state.putAccount(account, turn.now);
+    this.#state.insertFamily(family);
+    this.#wakeUp.noLaterThan(family.expiresAt * 1000, turn.nowMs);
+    const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, turn);
+    return { kind: "opened", grant: grantOf(family, account, turn.now), denial };
   }
 
   #isConfirmed(by: contract.Bearer, account: Account | null, now: NumericDate): account is Account {

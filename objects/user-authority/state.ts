@@ -175,15 +175,18 @@ export class UserAuthorityState {
 
   insertFamily(family: Family): void {
     this.#sql.exec(
-      `INSERT INTO families (sid, epoch, generation, token_id, issued_at, expires_at, client_key, created_at,
-         absolute_expires_at, auth_time, amr, ip, country, user_agent, device_name)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO families (sid, epoch, generation, token_id, issued_at, expires_at, previous_token_id,
+         replaced_at_ms, client_key, created_at, absolute_expires_at, auth_time, amr, ip, country, user_agent,
+         device_name)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       family.sid,
       family.epoch,
       family.generation,
       family.tokenId,
       family.issuedAt,
       family.expiresAt,
+      family.previous?.tokenId ?? null,
+      family.previous?.replacedAtMs ?? null,
       family.clientKey,
       family.createdAt,
       family.absoluteExpiresAt,

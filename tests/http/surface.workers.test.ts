@@ -354,7 +354,7 @@ describe("CORS", () => {
     expect(Object.fromEntries(answer.headers)).toMatchObject({
       "access-control-allow-origin": "http://localhost:5173",
       "access-control-allow-methods": "POST",
-      "access-control-allow-headers": "Authorization,Content-Type",
+      "access-control-allow-headers": "Authorization,Content-Type,X-Device-Token,X-Django-Session",
       "access-control-max-age": "600",
       "access-control-expose-headers": expect.stringContaining("Retry-After"),
       allow: "POST, OPTIONS",

@@ -29,7 +29,9 @@ function policy(): SessionPolicy {
   const { refreshTokenTtlSeconds, sessionMaxAgeSeconds, refreshGraceSeconds } = reading.config;
   const { refreshGraceSameClientSeconds, sessionsPerUserMax, accessTokenTtlSeconds } = reading.config;
   const lifetimes = { refreshTokenTtlSeconds, sessionMaxAgeSeconds, accessTokenTtlSeconds };
-  return { ...lifetimes, refreshGraceSeconds, refreshGraceSameClientSeconds, sessionsPerUserMax };
+  const { compatSimplejwt } = reading.config;
+  const graces = { refreshGraceSeconds, refreshGraceSameClientSeconds };
+  return { ...lifetimes, ...graces, sessionsPerUserMax, compatSimplejwt };
 }
 
 describe("the object itself, with concurrent calls and real evictions", () => {

@@ -19,6 +19,7 @@ export const DEFAULT_POLICY: SessionPolicy = {
   refreshGraceSameClientSeconds: 600,
   sessionsPerUserMax: 100,
   accessTokenTtlSeconds: 600,
+  compatSimplejwt: false,
 };
 
 /** Mostly the settings that everyone has, with a cap that can be reached; sometimes odd ones. */

@@ -1,5 +1,6 @@
 declare namespace Cloudflare {
   interface Env {
+    DJANGO_DB: D1Database;
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
     JWT_SIGNING_KEYS: string;
     REFRESH_TOKEN_SECRET: string;

@@ -13,6 +13,7 @@ import { permissionsOf } from "../roles.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
 import { authenticateApiKey, presentedApiKey } from "./api-key.ts";
 import { bearerToken } from "./bearer-token.ts";
+import { djangoSessionClaims, djangoTokenClaims } from "./django-bearer.ts";
 import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./tiers.ts";
 
 /**
@@ -57,10 +58,19 @@ export async function authenticate(
   token: string | null,
   check: TierCheck,
 ): Promise<AccessClaims> {
-  if (token === null) throw new Refusal("token_required");
   const { now, requestId } = c.var.facts;
+  const mayBeDjangos = check === leased; // what is confirmed needs a session of ours
+  if (token === null) {
+    const claims = mayBeDjangos ? await djangoSessionClaims(c) : null;
+    if (claims === null) throw new Refusal("token_required");
+    return claims;
+  }
   const claims = await verifyAccessToken(serviceOf(c), token, now);
-  if (claims === null) throw new Refusal("invalid_access_token");
+  if (claims === null) {
+    const djangos = mayBeDjangos ? await djangoTokenClaims(c, token) : null;
+    if (djangos === null) throw new Refusal("invalid_access_token");
+    return djangos;
+  }
   const verdict = await check(c, claims);
   if (verdict.kind === "revoked") throw new Refusal("access_token_revoked");
   if (verdict.budget !== null) c.var.budgets.push(verdict.budget);

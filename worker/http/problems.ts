@@ -17,6 +17,7 @@ export const PROBLEMS = {
   invalid_refresh_token: { status: 401, detail: "Invalid refresh token" },
   refresh_token_revoked: { status: 401, detail: "Refresh token is invalid or has been revoked" },
   refresh_token_reused: { status: 401, detail: "Refresh token is invalid or has been revoked" },
+  invalid_django_session: { status: 401, detail: "Invalid or expired Django session" },
   token_required: { status: 401, detail: "Authorization token required" },
   invalid_access_token: { status: 401, detail: "Invalid access token" },
   access_token_revoked: { status: 401, detail: "Access token has been revoked" },
@@ -46,6 +47,8 @@ export type ProblemExtras = {
   details?: ProblemDetails;
   retryAfterSeconds?: number;
   headers?: Record<string, string>;
+  /** Extension members (RFC 9457 §3.2); a member of ours of the same name stands. */
+  members?: Record<string, unknown>;
 };
 
 /** Thrown by a step of a request to end it with this answer. `app.ts` renders it, in one place. */
@@ -97,6 +100,7 @@ export function problemAnswer(code: ProblemCode, extras: ProblemExtras, requestI
   if (row.status === 401) headers.set("WWW-Authenticate", CHALLENGES[code] ?? CHALLENGE);
   if (retryAfterSeconds !== undefined) headers.set("Retry-After", String(retryAfterSeconds));
   const body = {
+    ...extras.members,
     type: "about:blank",
     title: TITLES[row.status],
     status: row.status,

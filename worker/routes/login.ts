@@ -12,11 +12,11 @@ import { randomBytes } from "../entropy.ts";
 import { type Attempt, guess, nameKey } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { decoyWork, hashPassword, verifyPassword } from "../passwords/registry.ts";
+import { decoyWork, hashPassword, type PasswordVerdict, verifyPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
 import { handOver, tokenAnswer, tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
-import { findForLogin, recordLogin, replaceHash } from "../users.ts";
+import { findForLogin, type LoginCandidates, recordLogin, replaceHash } from "../users.ts";
 
 const DEVICE_NAME_LENGTH_MAX = 100;
 
@@ -81,9 +81,7 @@ async function authenticate(
   password: string,
   device: KnownDevice | null,
 ): Promise<Proven | null> {
-  const { user, decoyHash } = canBeLogin(typed)
-    ? await findForLogin(c.env.DB, typed, await decoyPosition(c, typed))
-    : { user: null, decoyHash: null };
+  const { user, decoyHash, isTrimmed } = await findTyped(c, typed);
   const userId = user?.id ?? null;
   // A name that nobody has may be a password in the wrong field: only a keyed hash of it is told.
   const details = userId === null ? { name_hash: await nameKey(c, typed) } : {};
@@ -92,18 +90,49 @@ async function authenticate(
   return guess(c, target, async (attempt) => {
     if (user === null) {
       // Some other user's hash, always the same one for this name, decides what this must cost.
-      await (decoyHash === null ? decoyWork(password) : verifyPassword(password, decoyHash));
+      await (decoyHash === null ? decoyWork(password) : verifyTyped(c, password, decoyHash));
       tellFailure("unknown_name");
       return null;
     }
-    const verdict = await verifyPassword(password, user.password_hash);
-    if (!verdict.matches || user.is_active !== 1) {
-      tellFailure(verdict.matches ? "inactive" : "wrong_password");
+    const verdict = await verifyTyped(c, password, user.password_hash);
+    const isPadded = isTrimmed || verdict.isTrimmed;
+    const matches = verdict.matches && (!isPadded || verdict.needsRehash); // by a hash of ours, exactly
+    if (!matches || user.is_active !== 1) {
+      tellFailure(matches ? "inactive" : "wrong_password");
       return null;
     }
-    if (verdict.needsRehash) await upgradeHash(c, user, password);
+    if (verdict.needsRehash && !isPadded) await upgradeHash(c, user, password);
     return { user, attempt };
   });
+}
+
+/** The user that was typed; for clients of an API that trimmed it, else the one within the spaces. */
+async function findTyped(c: AppContext, typed: string): Promise<LoginCandidates & { isTrimmed: boolean }> {
+  const find = async (name: string): Promise<LoginCandidates> =>
+    canBeLogin(name)
+      ? findForLogin(c.env.DB, name, await decoyPosition(c, name))
+      : { user: null, decoyHash: null };
+  const found = await find(typed);
+  const isTrimmed = found.user === null && isPaddedFor(c, typed);
+  return isTrimmed ? { ...(await find(typed.trim())), isTrimmed } : { ...found, isTrimmed };
+}
+
+/** Padded, a password costs a second hash, whether the user exists or not. */
+async function verifyTyped(
+  c: AppContext,
+  password: string,
+  hash: string,
+): Promise<PasswordVerdict & { isTrimmed: boolean }> {
+  const verdict = await verifyPassword(password, hash);
+  const isTrimmed = !verdict.matches && isPaddedFor(c, password);
+  return isTrimmed
+    ? { ...(await verifyPassword(password.trim(), hash)), isTrimmed }
+    : { ...verdict, isTrimmed };
+}
+
+/** Contract §9: the old API trimmed both fields, so that an imported hash may be of what is within. */
+function isPaddedFor(c: AppContext, typed: string): boolean {
+  return serviceOf(c).config.compatSimplejwt && typed !== typed.trim();
 }
 
 /** Replaces an older hash by today's, now that the password is at hand. */

@@ -1,11 +1,16 @@
 /** `POST /api/accounts/token/refresh` (RFC 6749 §6, contract §5): verify here, decide in the user's object. */
 import { z } from "@hono/zod-openapi";
+import { presentDjangoToken } from "../adoption.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { presentRefreshToken } from "../refresh.ts";
 import { handOver, tokenAnswer, tokenAnswerSchema } from "../tokens/token-answer.ts";
+
+/** `refresh` is what clients written for Django call it (contract §9). */
+const body = z.object({ refresh_token: z.string().nullish(), refresh: z.unknown().optional() });
+type Body = z.infer<typeof body>;
 
 const route = defineRoute(
   {
@@ -18,7 +23,7 @@ const route = defineRoute(
     method: "post",
     path: "/api/accounts/token/refresh",
     summary: "Exchange a refresh token for a new pair",
-    request: jsonBody(z.object({ refresh_token: z.string().nullish() })),
+    request: jsonBody(body),
     responses: {
       200: jsonAnswer("The next token pair", tokenAnswerSchema),
       ...problemAnswers(400, 401, 403, 413, 415, 429, 503),
@@ -31,13 +36,16 @@ export function mountRefresh(app: App): void {
     app,
     route,
     async (c) => {
-      const { token, by } = presentedBy(c, c.req.valid("json").refresh_token);
-      const answer = await presentRefreshToken(c, token);
+      const { token, by } = presentedBy(c, c.req.valid("json"));
+      // Django's first, and only while it is accepted: what is nobody's is told as a bad token.
+      const djangos = await presentDjangoToken(c, token);
+      const answer = djangos.kind === "invalid" ? await presentRefreshToken(c, token) : djangos;
       switch (answer.kind) {
         case "invalid":
           throw new Refusal("invalid_refresh_token");
         case "denied":
           throw new Refusal(answer.reason === "reused" ? "refresh_token_reused" : "refresh_token_revoked");
+        case "adopted":
         case "rotated":
         case "repeated": {
           const pair = await tokenAnswer(serviceOf(c), answer.grant, "Token refreshed successfully");
@@ -46,7 +54,7 @@ export function mountRefresh(app: App): void {
       }
     },
     (c) => {
-      presentedBy(c, c.req.valid("json").refresh_token);
+      presentedBy(c, c.req.valid("json"));
     },
   );
 }
@@ -54,9 +62,10 @@ export function mountRefresh(app: App): void {
 /** The token and how it came, which is how its successor goes: in the body or, if not there, in the cookie. */
 function presentedBy(
   c: AppContext,
-  inBody: string | null | undefined,
+  { refresh_token, refresh }: Body,
 ): { token: string; by: "bearer" | "cookie" } {
-  if (inBody !== undefined && inBody !== null && inBody !== "") return { token: inBody, by: "bearer" };
+  const inBody = refresh_token ?? (serviceOf(c).config.compatSimplejwt ? refresh : null);
+  if (typeof inBody === "string" && inBody !== "") return { token: inBody, by: "bearer" };
   const inCookie = cookieToken(c, "refresh");
   if (inCookie === null) throw new Refusal("missing_fields", { detail: "Refresh token is required" });
   requireAllowedOrigin(c);

@@ -45,7 +45,10 @@ const route = defineRoute(
     summary: "Create an account and sign in",
     request: jsonBody(body),
     responses: {
-      201: jsonAnswer("The new session", tokenAnswerSchema),
+      201: jsonAnswer(
+        "The new session; the message also as `detail` for clients written for Django",
+        tokenAnswerSchema.extend({ detail: z.string().optional() }),
+      ),
       ...problemAnswers(400, 413, 415, 429, 503),
     },
   },
@@ -64,7 +67,9 @@ export function mountRegister(app: App): void {
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
       tell(c, { type: "user_registered", userId: user.id, actor: `user:${user.id}`, sid: opened.grant.sid });
       const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");
-      return c.json(handOver(c, pair, c.req.valid("json").transport), 201);
+      const answer = handOver(c, pair, c.req.valid("json").transport);
+      const isOld = serviceOf(c).config.compatSimplejwt;
+      return c.json(isOld ? { ...answer, detail: answer.message } : answer, 201);
     },
     (c) => {
       const { username, email, password, password2 } = c.req.valid("json");

@@ -2,8 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import type { SessionGrant } from "../../schema/user-authority.ts";
 import { DEVICE_TTL_SECONDS } from "../auth/device.ts";
-import type { AppContext, Issuer } from "../context.ts";
+import { type AppContext, type Issuer, serviceOf } from "../context.ts";
 import { setDeviceCookie, setTokenCookies } from "../http/cookies.ts";
+import { withOldNames } from "../http/simplejwt.ts";
 import { signAccessToken } from "./access-token.ts";
 import { signRefreshToken } from "./refresh-token.ts";
 
@@ -12,6 +13,9 @@ export const tokenAnswerSchema = z
     /** Both absent when they are in cookies. */
     access_token: z.string().optional(),
     refresh_token: z.string().optional(),
+    /** Both under their old names too, for clients written for Django. */
+    access: z.string().optional(),
+    refresh: z.string().optional(),
     /** After a login: what makes this client known to the account, for `X-Device-Token`. */
     device_token: z.string().optional(),
     token_type: z.literal("Bearer"),
@@ -36,7 +40,7 @@ type TokenPair = TokenAnswer & { access_token: string; refresh_token: string };
 
 /** The answer as its client wants it: a token is never both in a cookie and in a body (HTTP-07). */
 export function handOver(c: AppContext, pair: TokenPair, by: z.infer<typeof transport>): TokenAnswer {
-  if (by !== "cookie") return pair;
+  if (by !== "cookie") return serviceOf(c).config.compatSimplejwt ? withOldNames(pair) : pair;
   const { access_token: _access, refresh_token: _refresh, device_token, ...answer } = pair;
   setTokenCookies(c, pair);
   if (device_token !== undefined) setDeviceCookie(c, device_token, DEVICE_TTL_SECONDS);

@@ -15,6 +15,7 @@ const POLICY = {
   refreshGraceSameClientSeconds: 600,
   sessionsPerUserMax: 100,
   accessTokenTtlSeconds: 600,
+  compatSimplejwt: false,
 };
 const ADA: UserState = {
   id: 7 as UserId,

@@ -13,6 +13,7 @@ const POLICY: SessionPolicy = {
   refreshGraceSameClientSeconds: 600,
   sessionsPerUserMax: 3,
   accessTokenTtlSeconds: 600,
+  compatSimplejwt: false,
 };
 const CLIENT = { ip: "192.0.2.1", country: "NL", userAgent: "Home/1" };
 

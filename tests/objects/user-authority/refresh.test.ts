@@ -13,6 +13,7 @@ const POLICY: SessionPolicy = {
   refreshGraceSameClientSeconds: 600,
   sessionsPerUserMax: 100,
   accessTokenTtlSeconds: 600,
+  compatSimplejwt: false,
 };
 
 const token = (n: number) => `token-${String(n).padStart(16, "0")}` as TokenId;
@@ -365,6 +366,7 @@ describe("properties", () => {
     refreshGraceSameClientSeconds: fc.constantFrom(0, 10, 600),
     sessionsPerUserMax: fc.constant(100),
     accessTokenTtlSeconds: fc.constant(600),
+    compatSimplejwt: fc.constant(false),
   });
 
   test("REF-02, REF-06, REF-08: over any presentations at most one token is good as new and one as a repeat, the absolute end stays, and an end is for ever", () => {

@@ -161,6 +161,7 @@ describe("after changes on both sides", () => {
       account_digest: "",
       password_digest: "",
       renewed_digest: null,
+      signed_in_at: null,
     };
     expect({ ...withDatabase((db) => db.prepare(sql).get()) }).toEqual(kept);
   });

@@ -1,0 +1,87 @@
+/** The move from Django: how far it has come, and its end. Both may be asked twice. */
+import { z } from "@hono/zod-openapi";
+import { isLegacyOpen } from "../../schema/legacy.ts";
+import { toIso } from "../../schema/time.ts";
+import { recordEvents } from "../audit.ts";
+import { actorOf } from "../auth/admin.ts";
+import { reach } from "../authorities.ts";
+import { type App, type AppContext, serviceOf } from "../context.ts";
+import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { findProgress, finishMigration, type Progress } from "../migration.ts";
+
+const count = z.int().nonnegative();
+const progressSchema = z
+  .object({
+    /** Something of Django's may still be accepted. */
+    accepting: z.boolean(),
+    accepted_until: z.iso.datetime().nullable(),
+    finished_at: z.iso.datetime().nullable(),
+    warnings: z.array(z.string()),
+    users: z.object({
+      imported: count,
+      signed_in: count,
+      rehashed: count,
+      old_hashes: count,
+      unusable_passwords: count,
+    }),
+    sessions: z.object({ left: count, exchanged: count }),
+    tokens: z.object({ exchanged: count }),
+  })
+  .openapi("MigrationProgress");
+
+const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [] };
+const security = [{ bearer: [] }];
+
+const read = defineRoute(
+  { ...rules, cost: "1 D1 query that reads every imported user" },
+  {
+    method: "get",
+    path: "/api/admin/migration",
+    summary: "How far the move from Django has come",
+    security,
+    responses: { 200: jsonAnswer("The progress", progressSchema), ...problemAnswers(401, 403, 429, 503) },
+  },
+);
+
+const finish = defineRoute(
+  { ...rules, cost: "3 D1 queries (2 rows written)" },
+  {
+    method: "post",
+    path: "/api/admin/migration/finish",
+    summary: "Accept nothing of Django's any more, for good",
+    security,
+    responses: { 200: jsonAnswer("The progress", progressSchema), ...problemAnswers(401, 403, 429, 503) },
+  },
+);
+
+export function mountAdminMigration(app: App): void {
+  serve(app, read, async (c) => c.json(shown(c, await findProgress(c.env.DB, c.var.facts.now)), 200));
+
+  serve(app, finish, async (c) => {
+    const { now, requestId, client } = c.var.facts;
+    const actor = actorOf(c);
+    const at = await finishMigration(c.env.DB, actor, now);
+    const about = { userId: null, actor, sid: null, reason: null, requestId, client, details: {} };
+    const event = { id: `${at}.migration_finished`, at, type: "migration_finished" as const, ...about };
+    await reach("database", () => recordEvents(c.env, [event]));
+    return c.json(shown(c, await findProgress(c.env.DB, now)), 200);
+  });
+}
+
+function shown(c: AppContext, progress: Progress): z.infer<typeof progressSchema> {
+  const { legacy } = serviceOf(c).config;
+  const isOpen = isLegacyOpen(legacy, c.var.facts.now) && progress.finished_at === null;
+  const { imported, signed_in, rehashed, old_hashes, unusable } = progress;
+  return {
+    accepting: isOpen,
+    accepted_until: legacy === null ? null : toIso(legacy.endsAt),
+    finished_at: progress.finished_at === null ? null : toIso(progress.finished_at),
+    warnings:
+      isOpen && legacy?.isKeyPublic === true
+        ? ["DJANGO_SECRET_KEY is known to strangers: they can sign in as any imported user"]
+        : [],
+    users: { imported, signed_in, rehashed, old_hashes, unusable_passwords: unusable },
+    sessions: { left: isOpen ? progress.sessions_left : 0, exchanged: progress.sessions_exchanged },
+    tokens: { exchanged: progress.tokens_exchanged },
+  };
+}
