@@ -31,17 +31,32 @@ export const ARGON2_SALT_LENGTH_MAX = 64;
 export const ARGON2_DIGEST_LENGTH_MIN = 16;
 export const ARGON2_DIGEST_LENGTH_MAX = 64;
 
-export interface Pbkdf2Sha256Hash {
-  readonly algorithm: "pbkdf2_sha256";
+/** SHA-1 is computed by a script and not by WebAssembly: about a second and a half of CPU. */
+export const PBKDF2_SHA1_ITERATIONS_MAX = 1_000_000;
+
+/** N·r·p: the runtime's own ceiling, here and deployed. Django's default is 655,360, half a second of CPU at most. */
+export const SCRYPT_WORK_MAX = 2 ** 20;
+/** Bytes, 128·N·r: beside everything else that an isolate of 128 MB holds. */
+export const SCRYPT_MEMORY_MAX = 2 ** 25;
+export const SCRYPT_DIGEST_LENGTH = 64;
+
+/** Django's default is 12; each step doubles the time, and this one takes about a second and a half of CPU. */
+export const BCRYPT_COST_MAX = 14;
+
+export interface Pbkdf2Hash {
+  readonly algorithm: "pbkdf2_sha256" | "pbkdf2_sha1";
   readonly iterations: number;
   /** The text itself is the salt: Django does not decode it. ASCII, without `$`. */
   readonly salt: string;
   readonly digest: Uint8Array;
 }
 
-/** Argon2id, version 19. */
+export const ARGON2_TYPES = ["argon2d", "argon2i", "argon2id"] as const;
 export interface Argon2Hash {
   readonly algorithm: "argon2";
+  readonly type: (typeof ARGON2_TYPES)[number];
+  /** 16 is what Argon2 was before its last change (2016). */
+  readonly version: 16 | 19;
   readonly memoryKib: number;
   readonly passes: number;
   readonly lanes: number;
@@ -49,9 +64,40 @@ export interface Argon2Hash {
   readonly digest: Uint8Array;
 }
 
+/** RFC 7914. */
+export interface ScryptHash {
+  readonly algorithm: "scrypt";
+  /** N, a power of two. */
+  readonly cost: number;
+  /** r. */
+  readonly blockSize: number;
+  /** p. */
+  readonly parallelism: number;
+  /** The text itself is the salt. */
+  readonly salt: string;
+  readonly digest: Uint8Array;
+}
+
+export interface BcryptHash {
+  readonly algorithm: "bcrypt" | "bcrypt_sha256";
+  /** In bcrypt's own encoding, with cost and salt: `$2b$12$…`. */
+  readonly encoded: string;
+}
+
+/** One round of a fast digest over salt and password: no protection at all, so a login replaces it (HASH-06). */
+export interface DigestHash {
+  readonly algorithm: "md5" | "sha1";
+  /** Empty for Django's unsalted kinds. */
+  readonly salt: string;
+  readonly digest: Uint8Array;
+}
+
 export type PasswordHash =
-  | Pbkdf2Sha256Hash
+  | Pbkdf2Hash
   | Argon2Hash
+  | ScryptHash
+  | BcryptHash
+  | DigestHash
   /** Django's "no password can match": a leading `!`. */
   | { readonly algorithm: "unusable" }
   | { readonly algorithm: "unsupported"; readonly reason: UnsupportedReason };
@@ -61,36 +107,95 @@ export type UnsupportedReason = "unknown algorithm" | "malformed" | "cost above 
 
 /**
  * Reads one encoded hash. Never throws: whatever cannot be verified is `unsupported` with the reason.
- * The grammar is the one of Django's hashers (`PBKDF2PasswordHasher`, `Argon2PasswordHasher`, 3.2 to 6.0),
- * in exactly the spelling Django writes.
+ * The grammar is the one of Django's hashers (`django.contrib.auth.hashers`, 3.2 to 6.0), in exactly the
+ * spelling Django writes.
  */
 export function parsePasswordHash(encoded: string): PasswordHash {
   if (encoded.startsWith("!")) return { algorithm: "unusable" };
   if (encoded.length > ENCODED_LENGTH_MAX) return unsupported("malformed");
+  if (MD5_ALONE.test(encoded)) return parseDigest("md5", ["", encoded]);
   const [name, ...fields] = encoded.split("$");
-  if (name === "pbkdf2_sha256") return parsePbkdf2(fields);
-  if (name === "argon2") return parseArgon2(fields);
-  return unsupported("unknown algorithm");
+  switch (name) {
+    case "pbkdf2_sha256":
+    case "pbkdf2_sha1":
+      return parsePbkdf2(name, fields);
+    case "argon2":
+      return parseArgon2(fields);
+    case "scrypt":
+      return parseScrypt(fields);
+    case "bcrypt":
+    case "bcrypt_sha256":
+      return parseBcrypt(name, encoded.slice(name.length + 1));
+    case "md5":
+    case "sha1":
+      return parseDigest(name, fields);
+    default:
+      return unsupported("unknown algorithm");
+  }
 }
 
-function parsePbkdf2(fields: readonly string[]): PasswordHash {
+function parsePbkdf2(algorithm: Pbkdf2Hash["algorithm"], fields: readonly string[]): PasswordHash {
   const [iterationText, salt, digestText] = fields;
   if (iterationText === undefined || salt === undefined || digestText === undefined || fields.length !== 3) {
     return unsupported("malformed");
   }
   const iterations = decimal(iterationText);
   const digest = fromBase64(digestText);
-  if (iterations === null || digest?.length !== PBKDF2_DIGEST_LENGTH) return unsupported("malformed");
-  if (!PRINTABLE_ASCII.test(salt) || salt.length > PBKDF2_SALT_LENGTH_MAX) return unsupported("malformed");
-  if (iterations > PBKDF2_ITERATIONS_MAX) return unsupported("cost above the ceiling");
-  return { algorithm: "pbkdf2_sha256", iterations, salt, digest };
+  const { digestLength, iterationsMax } = PBKDF2[algorithm];
+  if (iterations === null || digest?.length !== digestLength) return unsupported("malformed");
+  if (!isTextSalt(salt)) return unsupported("malformed");
+  if (iterations > iterationsMax) return unsupported("cost above the ceiling");
+  return { algorithm, iterations, salt, digest };
+}
+
+/** `scrypt$N$salt$r$p$digest`. */
+function parseScrypt(fields: readonly string[]): PasswordHash {
+  const [costText, salt, blockText, parallelText, digestText] = fields;
+  const cost = decimal(costText);
+  const blockSize = decimal(blockText);
+  const parallelism = decimal(parallelText);
+  const digest = fromBase64(digestText ?? "");
+  if (cost === null || blockSize === null || parallelism === null || salt === undefined) {
+    return unsupported("malformed");
+  }
+  if (fields.length !== 5 || digest?.length !== SCRYPT_DIGEST_LENGTH || !isTextSalt(salt)) {
+    return unsupported("malformed");
+  }
+  if (cost < 2 || !Number.isInteger(Math.log2(cost))) return unsupported("malformed");
+  const affordable =
+    cost * blockSize * parallelism <= SCRYPT_WORK_MAX && 128 * cost * blockSize <= SCRYPT_MEMORY_MAX;
+  if (!affordable) return unsupported("cost above the ceiling");
+  return { algorithm: "scrypt", cost, blockSize, parallelism, salt, digest };
+}
+
+function parseBcrypt(algorithm: BcryptHash["algorithm"], encoded: string): PasswordHash {
+  const cost = Number(BCRYPT.exec(encoded)?.[1] ?? Number.NaN);
+  if (!(cost >= 4 && cost <= 31)) return unsupported("malformed");
+  if (cost > BCRYPT_COST_MAX) return unsupported("cost above the ceiling");
+  return { algorithm, encoded };
+}
+
+/** `md5$salt$digest` and `sha1$salt$digest`; unsalted, the salt is empty. */
+function parseDigest(algorithm: DigestHash["algorithm"], fields: readonly string[]): PasswordHash {
+  const [salt, digestText] = fields;
+  const digest = fromHex(digestText ?? "");
+  if (salt === undefined || fields.length !== 2 || digest?.length !== DIGEST_LENGTHS[algorithm]) {
+    return unsupported("malformed");
+  }
+  if (salt !== "" && !isTextSalt(salt)) return unsupported("malformed");
+  return { algorithm, salt, digest };
 }
 
 function parseArgon2(fields: readonly string[]): PasswordHash {
-  const [type, version, costs, saltText, digestText] = fields;
-  // argon2i, argon2d and the version before 19 (which Django 1.10 wrote without `v=`).
-  if (type !== "argon2id" || version !== "v=19") return unsupported("unknown algorithm");
-  if (costs === undefined || saltText === undefined || digestText === undefined || fields.length !== 5) {
+  // Without `v=` it is version 16, which Django 1.10 wrote.
+  const [typeName, versionText, costs, saltText, digestText] = fields[1]?.startsWith("v=")
+    ? fields
+    : [fields[0], "v=16", ...fields.slice(1)];
+  const type = ARGON2_TYPES.find((one) => one === typeName);
+  const version = ARGON2_VERSIONS.find((one) => `v=${one}` === versionText);
+  if (type === undefined || version === undefined) return unsupported("unknown algorithm");
+  const isWhole = fields.length === (fields[1]?.startsWith("v=") ? 5 : 4);
+  if (costs === undefined || saltText === undefined || digestText === undefined || !isWhole) {
     return unsupported("malformed");
   }
   const [, memoryText, passText, laneText] = ARGON2_COSTS.exec(costs) ?? [];
@@ -109,8 +214,20 @@ function parseArgon2(fields: readonly string[]): PasswordHash {
     lanes <= ARGON2_LANES_MAX &&
     memoryKib * passes <= ARGON2_WORK_MAX;
   if (!affordable) return unsupported("cost above the ceiling");
-  return { algorithm: "argon2", memoryKib, passes, lanes, salt, digest };
+  return { algorithm: "argon2", type, version, memoryKib, passes, lanes, salt, digest };
 }
+
+const PBKDF2 = {
+  pbkdf2_sha256: { digestLength: PBKDF2_DIGEST_LENGTH, iterationsMax: PBKDF2_ITERATIONS_MAX },
+  pbkdf2_sha1: { digestLength: 20, iterationsMax: PBKDF2_SHA1_ITERATIONS_MAX },
+} as const;
+const ARGON2_VERSIONS = [16, 19] as const;
+const DIGEST_LENGTHS = { md5: 16, sha1: 20 } as const;
+/** Django's oldest spelling of an unsalted MD5. */
+const MD5_ALONE = /^[0-9a-f]{32}$/;
+/** Cost, then 22 characters of salt and 31 of digest in bcrypt's own alphabet. */
+const BCRYPT = /^\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
+const HEX = /^(?:[0-9a-f]{2})+$/;
 
 const PRINTABLE_ASCII = /^[\x20-\x7e]+$/;
 const ARGON2_COSTS = /^m=(\d+),t=(\d+),p=(\d+)$/;
@@ -127,6 +244,17 @@ function decimal(text: string | undefined): number | null {
 
 function within(bytes: Uint8Array | null, min: number, max: number): bytes is Uint8Array {
   return bytes !== null && bytes.length >= min && bytes.length <= max;
+}
+
+/** A salt that is its own text: not decoded, and without `$`. */
+function isTextSalt(salt: string): boolean {
+  return PRINTABLE_ASCII.test(salt) && salt.length <= PBKDF2_SALT_LENGTH_MAX;
+}
+
+/** Lower case, as Django writes and compares it. */
+function fromHex(text: string): Uint8Array | null {
+  if (!HEX.test(text)) return null;
+  return Uint8Array.from(text.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
 }
 
 /** Argon2's encoding leaves the padding out, and takes none. */

@@ -96,7 +96,7 @@ function notesOn(row: ImportedUser, more: { isStaff: boolean; hasZones: boolean 
   const hash = parsePasswordHash(row.password_hash);
   const notes: (string | false)[] = [
     hash.algorithm === "unusable" && "no usable password: cannot sign in with one",
-    hash.algorithm === "unsupported" && `password hash kept, cannot be verified yet: ${hash.reason}`,
+    hash.algorithm === "unsupported" && `password needs a reset, its hash cannot be verified: ${hash.reason}`,
     username !== normalizeUsername(username) && "user name not in Unicode's NFKC form",
     !isUsername(normalizeUsername(username)) && "user name that a new account may not have",
     impersonatesEmail(username, email) && "user name that reads like an e-mail address not the account's own",

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   ARGON2_LANES_MAX,
@@ -129,12 +130,19 @@ describe("argon2", () => {
   });
 
   test.for([
-    `argon2$argon2i$v=19$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
-    `argon2$argon2d$v=19$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
-    `argon2$argon2id$v=16$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
-    `argon2$argon2i$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
+    [`argon2$argon2i$v=19$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`, "argon2i", 19],
+    [`argon2$argon2d$v=19$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`, "argon2d", 19],
+    [`argon2$argon2id$v=16$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`, "argon2id", 16],
+    [`argon2$argon2i$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`, "argon2i", 16],
+  ] as const)("HASH-01: another type or version: %s", ([encoded, type, version]) => {
+    expect(parsePasswordHash(encoded)).toMatchObject({ algorithm: "argon2", type, version });
+  });
+
+  test.for([
+    `argon2$argon2x$v=19$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
+    `argon2$argon2id$v=18$m=512,t=2,p=2$${ARGON2_SALT}$${ARGON2_DIGEST}`,
     "argon2",
-  ])("HASH-04: another type or version: %s", (encoded) => {
+  ])("HASH-04: a type or version that never was: %s", (encoded) => {
     expect(parsePasswordHash(encoded)).toEqual(unsupported("unknown algorithm"));
   });
 });
@@ -146,23 +154,50 @@ test("HASH-05: a leading exclamation mark is unusable, whatever follows", () => 
 });
 
 test("HASH-04: anything else is an unknown algorithm or malformed, and nothing throws", () => {
-  for (const encoded of [
-    "",
-    "$",
-    "plain text",
-    "md5$salt$digest",
-    " pbkdf2_sha256$1$s$d",
-    "PBKDF2_SHA256$1$s$d",
-  ]) {
+  for (const encoded of ["", "$", "plain text", " pbkdf2_sha256$1$s$d", "PBKDF2_SHA256$1$s$d"]) {
     expect(parsePasswordHash(encoded)).toEqual(unsupported("unknown algorithm"));
   }
   expect(parsePasswordHash("x".repeat(ENCODED_LENGTH_MAX + 1))).toEqual(unsupported("malformed"));
   expect(parsePasswordHash("pbkdf2_sha256$1$\ud800$\udfff")).toEqual(unsupported("malformed"));
 });
 
-test("HASH-01: every Django vector of an algorithm in this module is read as that algorithm", () => {
-  const known = ["pbkdf2_sha256", "argon2", "unusable"];
-  const cases = vectors.cases.filter(({ algorithm }) => known.includes(algorithm));
-  expect(cases.length).toBeGreaterThanOrEqual(7);
+const SCRYPT_DIGEST = btoa("d".repeat(64));
+const BCRYPT_TAIL = "abcdefghijklmnopqrstuuU7E98dpXptO7l2LuaovSr1gajHaBi6m";
+
+test.for([
+  ["pbkdf2_sha1$1000001$salt$AAAAAAAAAAAAAAAAAAAAAAAAAAA=", "cost above the ceiling"],
+  ["pbkdf2_sha1$1000$salt$AAAA", "malformed"],
+  [`scrypt$16384$salt$8$9$${SCRYPT_DIGEST}`, "cost above the ceiling"],
+  [`scrypt$65536$salt$8$1$${SCRYPT_DIGEST}`, "cost above the ceiling"],
+  [`scrypt$16383$salt$8$1$${SCRYPT_DIGEST}`, "malformed"],
+  [`scrypt$1$salt$8$1$${SCRYPT_DIGEST}`, "malformed"],
+  ["scrypt$16384$salt$8$1$AAAA", "malformed"],
+  ["scrypt$16384$salt$8", "malformed"],
+  [`bcrypt$$2b$15$${BCRYPT_TAIL}`, "cost above the ceiling"],
+  [`bcrypt$$2b$03$${BCRYPT_TAIL}`, "malformed"],
+  [`bcrypt$$2b$32$${BCRYPT_TAIL}`, "malformed"],
+  [`bcrypt$2b$12$${BCRYPT_TAIL}`, "malformed"],
+  [`bcrypt_sha256$$2b$12$${BCRYPT_TAIL}x`, "malformed"],
+  ["md5$salt$digest", "malformed"],
+  ["md5$salt$F8AF5DA69CC1C2B97F95E3EFBD069F17", "malformed"],
+  ["sha1$$f8af5da69cc1c2b97f95e3efbd069f17", "malformed"],
+  ["F8AF5DA69CC1C2B97F95E3EFBD069F17", "unknown algorithm"],
+] as const)("HASH-04: %s is %s", ([encoded, reason]) => {
+  expect(parsePasswordHash(encoded)).toEqual(unsupported(reason));
+});
+
+test("HASH-04: whatever is stored under a known name, parsing gives a value and never throws", () => {
+  const name = fc.constantFrom("pbkdf2_sha1", "scrypt", "bcrypt", "bcrypt_sha256", "md5", "sha1", "argon2");
+  const field = fc.oneof(fc.string({ maxLength: 40 }), fc.nat().map(String), fc.constant(""));
+  fc.assert(
+    fc.property(name, fc.array(field, { maxLength: 7 }), (algorithm, fields) => {
+      const read = parsePasswordHash([algorithm, ...fields].join("$")).algorithm;
+      expect([algorithm, "unsupported"]).toContain(read);
+    }),
+  );
+});
+
+test("HASH-01: every Django vector is read as its algorithm", () => {
+  const cases = vectors.cases.filter(({ algorithm }) => algorithm !== "negative");
   for (const { algorithm, encoded } of cases) expect(parsePasswordHash(encoded)).toMatchObject({ algorithm });
 });

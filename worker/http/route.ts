@@ -112,7 +112,7 @@ export function serve<R extends Route>(
   app: App,
   route: R,
   handler: RouteHandler<R, AppEnv>,
-  precheck?: (c: Parameters<RouteHandler<R, AppEnv>>[0]) => void,
+  precheck?: (c: Parameters<RouteHandler<R, AppEnv>>[0]) => void | Promise<void>,
 ): void {
   const rules = route["x-rules"];
   const { access } = rules;
@@ -140,7 +140,7 @@ export function serve<R extends Route>(
   }
 
   const guarded = async (...[c, next]: Parameters<RouteHandler<R, AppEnv>>): Promise<unknown> => {
-    const refusal = refusalOf(() => precheck?.(c));
+    const refusal = await refusalOf(() => precheck?.(c));
     if (isPublic && countsToLimits(route)) await admit(c, refusal === null ? rules.limits : [], rules);
     if (refusal !== null) throw refusal;
     try {
@@ -164,9 +164,9 @@ export function countsToLimits({ path }: { path: string }): boolean {
   return path.startsWith("/api/") || path.startsWith("/oauth/");
 }
 
-function refusalOf(check: () => void): unknown {
+async function refusalOf(check: () => void | Promise<void>): Promise<unknown> {
   try {
-    check();
+    await check();
     return null;
   } catch (refusal) {
     return refusal;

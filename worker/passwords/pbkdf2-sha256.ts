@@ -2,7 +2,7 @@
  * `pbkdf2_sha256`: Django's default hash, verified and never made. The runtime's own PBKDF2 (Web Crypto and
  * `node:crypto` alike) refuses more than 100,000 iterations when deployed, though not when run locally.
  */
-import type { Pbkdf2Sha256Hash } from "../../schema/password-hash.ts";
+import type { Pbkdf2Hash } from "../../schema/password-hash.ts";
 import { equalBytes } from "./equal-bytes.ts";
 import { derive, type Workshop } from "./pbkdf2/derive.ts";
 import { createPbkdf2 } from "./pbkdf2/engine.ts";
@@ -26,7 +26,7 @@ export function pbkdf2Sha256(
 }
 
 /** Whether the password is the one of the hash. Django's salt is raw text: it is encoded, not decoded. */
-export async function verifyPbkdf2Sha256(password: Uint8Array, hash: Pbkdf2Sha256Hash): Promise<boolean> {
+export async function verifyPbkdf2Sha256(password: Uint8Array, hash: Pbkdf2Hash): Promise<boolean> {
   const salt = new TextEncoder().encode(hash.salt);
   return equalBytes(await pbkdf2Sha256(password, salt, hash.iterations), hash.digest);
 }

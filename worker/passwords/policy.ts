@@ -7,8 +7,8 @@ import { PASSWORD_BYTES_MAX } from "./encode-password.ts";
 export interface PasswordPolicy {
   /** Unicode code points. */
   readonly minLength: number;
-  /** Whether a password is in a list of common ones; it is asked in lower case. No list, no rule. */
-  readonly isCommon?: (lowerCased: string) => boolean;
+  /** Whether a password is in the list of common ones (common.ts); it is asked in lower case. */
+  readonly isCommon: (lowerCased: string) => boolean;
 }
 
 export interface PasswordOwner {
@@ -42,7 +42,7 @@ export function passwordProblems(password: string, policy: PasswordPolicy, about
       about.email !== null && isSimilar(folded, about.email),
       "This password is too similar to the email address.",
     ],
-    [policy.isCommon?.(folded) === true, "This password is too common."],
+    [policy.isCommon(folded), "This password is too common."],
   ];
   return rules.filter(([broken]) => broken).map(([, sentence]) => sentence);
 }

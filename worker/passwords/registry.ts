@@ -2,14 +2,31 @@
  * The one door to password hashes. It decides nothing about accounts, and no input makes it throw: a password or
  * a stored hash that cannot be worked with does not match, after the same work as one that can.
  */
-import { type Argon2Hash, type Pbkdf2Sha256Hash, parsePasswordHash } from "../../schema/password-hash.ts";
-import { decoyArgon2id, hashArgon2id, isCurrentArgon2id, verifyArgon2id } from "./argon2id.ts";
+import {
+  type Argon2Hash,
+  type BcryptHash,
+  type DigestHash,
+  type Pbkdf2Hash,
+  parsePasswordHash,
+  type ScryptHash,
+} from "../../schema/password-hash.ts";
+import { decoyArgon2id, hashArgon2id, isCurrentArgon2id, verifyArgon2 } from "./argon2id.ts";
+import { verifyBcrypt } from "./bcrypt.ts";
+import { verifyDigest } from "./digests.ts";
 import { encodePassword } from "./encode-password.ts";
+import { verifyPbkdf2Sha1 } from "./pbkdf2-sha1.ts";
 import { verifyPbkdf2Sha256 } from "./pbkdf2-sha256.ts";
+import { verifyScrypt } from "./scrypt.ts";
 
 interface HashOf {
   argon2: Argon2Hash;
-  pbkdf2_sha256: Pbkdf2Sha256Hash;
+  pbkdf2_sha256: Pbkdf2Hash;
+  pbkdf2_sha1: Pbkdf2Hash;
+  scrypt: ScryptHash;
+  bcrypt: BcryptHash;
+  bcrypt_sha256: BcryptHash;
+  md5: DigestHash;
+  sha1: DigestHash;
 }
 type Algorithm = keyof HashOf;
 
@@ -20,10 +37,18 @@ interface Row<Name extends Algorithm> {
   readonly isCurrent: (hash: HashOf[Name]) => boolean;
 }
 
+const never = () => false;
+
 /** What can be verified. Another algorithm is a kind in the parser, a file beside this one, and a row here. */
 const ROWS: { readonly [Name in Algorithm]: Row<Name> } = {
-  argon2: { algorithm: "argon2", verify: verifyArgon2id, isCurrent: isCurrentArgon2id },
-  pbkdf2_sha256: { algorithm: "pbkdf2_sha256", verify: verifyPbkdf2Sha256, isCurrent: () => false },
+  argon2: { algorithm: "argon2", verify: verifyArgon2, isCurrent: isCurrentArgon2id },
+  pbkdf2_sha256: { algorithm: "pbkdf2_sha256", verify: verifyPbkdf2Sha256, isCurrent: never },
+  pbkdf2_sha1: { algorithm: "pbkdf2_sha1", verify: verifyPbkdf2Sha1, isCurrent: never },
+  scrypt: { algorithm: "scrypt", verify: verifyScrypt, isCurrent: never },
+  bcrypt: { algorithm: "bcrypt", verify: verifyBcrypt, isCurrent: never },
+  bcrypt_sha256: { algorithm: "bcrypt_sha256", verify: verifyBcrypt, isCurrent: never },
+  md5: { algorithm: "md5", verify: verifyDigest, isCurrent: never },
+  sha1: { algorithm: "sha1", verify: verifyDigest, isCurrent: never },
 };
 
 export interface PasswordVerdict {
@@ -52,7 +77,7 @@ export async function hashPassword(
 
 /**
  * Whether the password is the one behind the stored hash. Takes a hash of a current scheme, about 30 ms of CPU
- * without a pause; of `pbkdf2_sha256`, up to half a second in slices (see pbkdf2/derive.ts).
+ * without a pause; the worst of the older ones up to a second and a half (worker/README.md, "Passwords").
  */
 export async function verifyPassword(password: string, encoded: string): Promise<PasswordVerdict> {
   const hash = parsePasswordHash(encoded);
@@ -60,7 +85,7 @@ export async function verifyPassword(password: string, encoded: string): Promise
   if (bytes === null || hash.algorithm === "unusable" || hash.algorithm === "unsupported") {
     return { matches: decoyArgon2id(bytes ?? NO_BYTES), needsRehash: false, work: "decoy" };
   }
-  return verifyWithRow(bytes, hash);
+  return verifyWithRow(hash.algorithm, bytes, hash);
 }
 
 /** For a user who does not exist: the work of verifying a hash of the current scheme, so that time tells nothing. */
@@ -69,10 +94,11 @@ export async function decoyWork(password: string): Promise<void> {
 }
 
 async function verifyWithRow<Name extends Algorithm>(
+  name: Name,
   password: Uint8Array,
-  hash: HashOf[Name] & { readonly algorithm: Name },
+  hash: HashOf[Name],
 ): Promise<PasswordVerdict> {
-  const row: Row<Name> = ROWS[hash.algorithm];
+  const row: Row<Name> = ROWS[name];
   const matches = await row.verify(password, hash);
   return { matches, needsRehash: matches && !row.isCurrent(hash), work: row.algorithm };
 }

@@ -6,6 +6,7 @@ import { type App, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { commonPasswords } from "../passwords/common.ts";
 import { passwordProblems } from "../passwords/policy.ts";
 import { hashPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
@@ -71,11 +72,11 @@ export function mountRegister(app: App): void {
       const isOld = serviceOf(c).config.compatSimplejwt;
       return c.json(isOld ? { ...answer, detail: answer.message } : answer, 201);
     },
-    (c) => {
+    async (c) => {
       const { username, email, password, password2 } = c.req.valid("json");
       if (password !== password2) throw new Refusal("password_mismatch");
-      const minLength = serviceOf(c).config.passwordLengthMin;
-      const weak = passwordProblems(password, { minLength }, { username, email });
+      const policy = { minLength: serviceOf(c).config.passwordLengthMin, isCommon: await commonPasswords() };
+      const weak = passwordProblems(password, policy, { username, email });
       if (weak.length > 0) throw new Refusal("weak_password", { details: weak });
       if (impersonatesEmail(username, email)) {
         const message = "must not look like an e-mail address other than the account's own";

@@ -73,7 +73,7 @@ describe("the first import", () => {
     expect(summary).toMatchObject({ users: 28, imported: 28, updated: 0, unchanged: 0, refused: 0 });
     expect(byPk.size).toBe(28);
     expect(byPk.get(101)).toEqual({ pk: 101, username: "marsh-4190", verdict: "imported" });
-    expect(byPk.get(40_125)?.notes).toEqual([expect.stringContaining("cannot be verified yet")]);
+    expect(byPk.get(40_129)?.notes).toEqual([expect.stringContaining("needs a reset")]);
     expect(userOf(40_118)).toMatchObject({
       username: "grove7318",
       role: "user",

@@ -146,7 +146,7 @@ describe("refused is only what the tables cannot hold", () => {
 describe("notes say what is unusual", () => {
   test.for<[Partial<DjangoUser["fields"]>, string]>([
     [{ password: "" }, "no usable password"],
-    [{ password: "bcrypt_sha256$$2b$12$N" }, "cannot be verified yet: unknown algorithm"],
+    [{ password: "bcrypt_sha256$$2b$12$N" }, "needs a reset, its hash cannot be verified: malformed"],
     [
       { password: "argon2$argon2id$v=19$m=102400,t=2,p=8$Y3lYcEhQc3g$RjEGq49pGHCsMyGCLJRW/w" },
       "above the ceiling",

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { commonPasswords } from "../../../worker/passwords/common.ts";
 import { PASSWORD_BYTES_MAX } from "../../../worker/passwords/encode-password.ts";
 import { passwordProblems } from "../../../worker/passwords/policy.ts";
 
-const POLICY = { minLength: 8 };
+const POLICY = { minLength: 8, isCommon: () => false };
 const OWNER = { username: "marsh-4190", email: "quinn.keller@dev.example" };
 const problems = (password: string) => passwordProblems(password, POLICY, OWNER);
 
@@ -26,7 +27,7 @@ test("PWD-01: length is counted in code points", () => {
   ]);
   expect(problems("sevenss")).toHaveLength(1);
   expect(problems("eightsss")).toEqual([]);
-  expect(passwordProblems("fourteen chars", { minLength: 15 }, OWNER)).toHaveLength(1);
+  expect(passwordProblems("fourteen chars", { ...POLICY, minLength: 15 }, OWNER)).toHaveLength(1);
 });
 
 test("PWD-01: 1,024 bytes are accepted and one more is not", () => {
@@ -81,6 +82,27 @@ test("PWD-03: the list of common passwords is asked in lower case", () => {
   const policy = { minLength: 8, isCommon: (lowerCased: string) => lowerCased === "password1" };
   expect(passwordProblems("PassWord1", policy, OWNER)).toEqual(["This password is too common."]);
   expect(passwordProblems("PassWord2", policy, OWNER)).toEqual([]);
+});
+
+test("PWD-03: at least 19,000 common passwords are known, in any case", async () => {
+  const isCommon = await commonPasswords();
+  const policy = { minLength: 8, isCommon };
+  for (const password of [
+    "password",
+    "PASSWORD1",
+    "Qwertyuiop",
+    "1q2w3e4r",
+    "iloveyou",
+    "trustno1",
+    "Football1",
+  ]) {
+    expect(passwordProblems(password, policy, OWNER), password).toContain("This password is too common.");
+  }
+  expect(passwordProblems("SecurePass123!", policy, OWNER)).toEqual([]);
+  const { dictionary } = await import("@zxcvbn-ts/language-common");
+  const listed = dictionary["passwords-common"];
+  expect(listed.length).toBeGreaterThanOrEqual(19_000);
+  expect(listed.filter((one) => one !== one.toLowerCase() || !isCommon(one))).toEqual([]);
 });
 
 test("PWD-07: every reason is named, and none repeats the password", () => {

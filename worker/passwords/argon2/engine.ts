@@ -1,5 +1,5 @@
 /**
- * Argon2id (RFC 9106) through the WebAssembly module of @phi-ag/argon2. It owns the module's memory and must
+ * Argon2 (RFC 9106) through the WebAssembly module of @phi-ag/argon2. It owns the module's memory and must
  * never leave a password there.
  *
  * The module is driven directly. The package's own wrapper gives it a password's length in UTF-16 units while the
@@ -31,10 +31,12 @@ interface Exports {
   ): number;
 }
 
-const TYPE_ARGON2ID = 2;
-const VERSION_19 = 19;
+/** The reference implementation's numbers. */
+const TYPES = { argon2d: 0, argon2i: 1, argon2id: 2 } as const;
 
 export interface Argon2Input {
+  readonly type: keyof typeof TYPES;
+  readonly version: 16 | 19;
   readonly password: Uint8Array;
   /** At least 8 bytes. */
   readonly salt: Uint8Array;
@@ -46,13 +48,13 @@ export interface Argon2Input {
 }
 
 /** The digest. Synchronous and not to be interrupted; throws when the module cannot get the memory. */
-export type Argon2id = (input: Argon2Input) => Uint8Array;
+export type Argon2 = (input: Argon2Input) => Uint8Array;
 
 /**
  * One instance of the module. Its memory grows to the largest `memoryKib` asked for and stays there, which the
  * ceiling in schema/password-hash.ts bounds; a second instance would add to it instead of sharing it.
  */
-export function createArgon2id(module: WebAssembly.Module): Argon2id {
+export function createArgon2(module: WebAssembly.Module): Argon2 {
   const { exports } = new WebAssembly.Instance(module);
   assert(isArgon2(exports), "the module is the one that was pinned");
   const wasm: Exports = exports;
@@ -79,8 +81,8 @@ export function createArgon2id(module: WebAssembly.Module): Argon2id {
         digestLength,
         0,
         0,
-        TYPE_ARGON2ID,
-        VERSION_19,
+        TYPES[input.type],
+        input.version,
       );
       if (problem !== 0) throw new Error(`argon2_hash failed with code ${problem}`);
       return new Uint8Array(wasm.memory.buffer).slice(digestAt, digestAt + digestLength);

@@ -19,7 +19,7 @@ export interface Workshop {
   readonly pause: () => Promise<void>;
 }
 
-/** PBKDF2-HMAC-SHA256 (RFC 8018 §5.2) with 32 bytes of result. */
+/** PBKDF2 (RFC 8018 §5.2): the first block of the engine's digest. */
 export async function derive(input: DerivationInput, workshop: Workshop): Promise<Uint8Array> {
   const { pbkdf2, slices, pause } = workshop;
   assert(Number.isSafeInteger(input.iterations) && input.iterations >= 1, "at least one iteration");

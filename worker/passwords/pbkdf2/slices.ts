@@ -27,6 +27,11 @@ export class Slices {
   /** Each derivation, and the number of the slice it last asked for. */
   #lastSlice = new Map<Share, number>();
   #slice = 0;
+  readonly #perRound: number;
+
+  constructor(perRound = ITERATIONS_PER_ROUND) {
+    this.#perRound = perRound;
+  }
 
   /** How many iterations this derivation may do now, before it pauses. */
   next(share: Share): number {
@@ -36,8 +41,8 @@ export class Slices {
     for (const [other, last] of this.#lastSlice) {
       if (last < oldest) this.#lastSlice.delete(other);
     }
-    const fair = Math.floor(ITERATIONS_PER_ROUND / this.#lastSlice.size);
-    return Math.max(fair, ITERATIONS_PER_SLICE_MIN);
+    const fair = Math.floor(this.#perRound / this.#lastSlice.size);
+    return Math.max(fair, Math.min(this.#perRound, ITERATIONS_PER_SLICE_MIN));
   }
 
   /** This derivation is over. */
