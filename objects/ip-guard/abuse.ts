@@ -8,6 +8,7 @@ import {
   type GuessView,
   PATTERN_NAMES,
   type Pattern,
+  type PatternPolicy,
 } from "../../schema/abuse.ts";
 
 /** One failure: of a guess at an account (a keyed hash), or a bad token. */
@@ -68,14 +69,21 @@ export function decideGuess(
 ): { kind: "wait" } | ({ kind: "look" } & GuessView) {
   const { marks } = suspicions.rapid_login;
   const isWatched = openCount > 0 || PATTERN_NAMES.some((pattern) => suspicions[pattern].marks.length > 0);
-  const rule = policy.rapid_login;
-  const enforced = rule?.steps.some(({ kind }) => kind === "block" || kind === "ban") ?? false;
-  if (rule === null || !enforced) return { kind: "look", isWatched, onlyAccount: null };
-  if (marks.length >= rule.limit) {
+  const rapid = enforced(policy.rapid_login);
+  if (rapid !== null && marks.length >= rapid.limit) {
     return { kind: "look", isWatched: true, onlyAccount: marks[0]?.account ?? null };
   }
-  if (marks.length + openCount >= rule.limit) return { kind: "wait" };
+  const isFull = (pattern: Pattern): boolean => {
+    const rule = enforced(policy[pattern]);
+    return rule !== null && suspicions[pattern].marks.length + openCount >= rule.limit;
+  };
+  if (isFull("rapid_login") || isFull("password_spray")) return { kind: "wait" };
   return { kind: "look", isWatched, onlyAccount: null };
+}
+
+/** The rule if any of its steps refuses anything: nothing needs to wait for a line in the log. */
+function enforced(rule: PatternPolicy | null): PatternPolicy | null {
+  return rule?.steps.some(({ kind }) => kind === "block" || kind === "ban") ? rule : null;
 }
 
 /** Decides a wrong guess at `account`: it counts as rapid, and its account once as sprayed. */

@@ -15,6 +15,7 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { forged } from "../support/oauth.ts";
+import { askUnder } from "../support/settings.ts";
 
 afterEach(stopClock);
 
@@ -246,4 +247,29 @@ it("a guard that sees no failure has no table for it", async () => {
     storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'abuse'").toArray(),
   );
   expect(tables).toEqual([]);
+});
+
+describe("the platform's own limiter", () => {
+  it("where it is configured, refuses before the guard is asked; out of order it refuses nobody", async () => {
+    const IP_GUARD = {
+      getByName: () => new Proxy({}, { get: () => () => Promise.reject(new Error("asked")) }),
+    };
+    const full = { SIEVE: { limit: async () => ({ success: false }) }, IP_GUARD };
+    const address = uniqueAddress();
+    const refused = await askUnder(full)("/api/accounts/user", { address });
+    expect(refused).toMatchObject({ status: 429, body: { code: "rate_limited", retry_after: 60 } });
+    const broken = { SIEVE: { limit: () => Promise.reject(new Error("down")) } };
+    expect((await askUnder(broken)("/api/accounts/user", { address })).status).toBe(401);
+  });
+});
+
+it("ENU-01: wrong, unknown and blocked are the same for names that exist and names that do not", async () => {
+  const user = await register();
+  for (const name of [user.username, unique("nobody")]) {
+    const address = uniqueAddress();
+    const first = await attempt(address, name);
+    await wrongOnes(address, 4);
+    const last = await attempt(address, name);
+    expect([first.body.code, last.body.code]).toEqual(["invalid_credentials", "address_blocked"]);
+  }
 });
