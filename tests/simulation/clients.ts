@@ -17,9 +17,10 @@ export interface Presenter {
 
 /**
  * What a client does with an answer. `if_unchanged`: it stores it only in place of the token that
- * it presented. `always`: the last answer to arrive wins, even one that arrives late.
+ * it presented. `always`: the last answer to arrive wins, even one that arrives late. `never`: it
+ * goes on with the token of its login, like the clients of contract §9.
  */
-export type StoreRule = "if_unchanged" | "always";
+export type StoreRule = "if_unchanged" | "always" | "never";
 
 export class Browser {
   readonly label: string;
@@ -72,6 +73,7 @@ export class Tab implements Presenter {
     if (isAwaited) this.waiting = null;
     const { store, rule } = this.browser;
     const isUnchanged = store?.token.tokenId === presented.tokenId;
+    if (rule === "never" && outcome !== null) return;
     if (isUnchanged || (rule === "always" && isAwaited && outcome !== null)) this.browser.store = outcome;
   }
 }

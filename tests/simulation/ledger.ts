@@ -75,7 +75,9 @@ export class Ledger {
     const parent = family.head.parent;
     if (parent?.replaced && token.tokenId === parent.token.tokenId) {
       const grace = this.graceMs(clientKey === parent.replaced.clientKey);
-      if (nowMs <= parent.replaced.atMs + grace) return "repeat";
+      // Contract §9: a session's first token, for clients that store no other.
+      const isKept = this.#policy.compatSimplejwt && parent.parent === null;
+      if (isKept || nowMs <= parent.replaced.atMs + grace) return "repeat";
     }
     return "reuse";
   }

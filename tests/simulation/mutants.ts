@@ -102,6 +102,33 @@ export const MUTANTS: readonly Mutant[] = [
     caughtAs: ["theft_outlived", "fork", "two_acceptable"],
   },
   {
+    name: "under compatibility, a first token is not kept for a client that stores no other",
+    decisions: {
+      ...REAL,
+      decideRefresh: (family, account, input, nowMs, policy) =>
+        decideRefresh(family, account, input, nowMs, { ...policy, compatSimplejwt: false }),
+    },
+    caughtAs: ["false_sign_out"],
+  },
+  {
+    name: "under compatibility, every replaced token is kept, not only the first",
+    decisions: refreshing((decision, family, _account, { presented }, _nowMs, policy) =>
+      policy.compatSimplejwt && decision.kind === "end" && presented.tokenId === family?.previous?.tokenId
+        ? { kind: "repeat", family, elsewhere: false }
+        : decision,
+    ),
+    caughtAs: ["theft_outlived"],
+  },
+  {
+    name: "under compatibility, a first token is kept also after its successor was used",
+    decisions: refreshing((decision, family, _account, { presented }, _nowMs, policy) =>
+      policy.compatSimplejwt && decision.kind === "end" && family !== null && presented.generation === 0
+        ? { kind: "repeat", family, elsewhere: false }
+        : decision,
+    ),
+    caughtAs: ["theft_outlived", "fork"],
+  },
+  {
     name: "the alarm forgets a second too early",
     decisions: {
       ...REAL,

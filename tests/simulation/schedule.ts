@@ -24,7 +24,11 @@ export const DEFAULT_POLICY: SessionPolicy = {
 
 /** Mostly the settings that everyone has, with a cap that can be reached; sometimes odd ones. */
 export function somePolicy(prng: Prng): SessionPolicy {
-  const policy = { ...DEFAULT_POLICY, sessionsPerUserMax: prng.pick([1, 2, 3, 4, 5, 100]) };
+  const policy = {
+    ...DEFAULT_POLICY,
+    sessionsPerUserMax: prng.pick([1, 2, 3, 4, 5, 100]),
+    compatSimplejwt: prng.chance(0.25),
+  };
   if (prng.chance(0.75)) return policy;
   return {
     ...policy,

@@ -36,7 +36,8 @@ export class World {
     this.judge = this.edge.judge;
     this.network = new Network(prng, note);
     this.browsers = Array.from({ length: prng.int(1, BROWSERS_MAX) }, (_, index) => {
-      const rule = prng.chance(0.7) ? "if_unchanged" : "always";
+      const isOld = policy.compatSimplejwt && prng.chance(0.5);
+      const rule = isOld ? "never" : prng.chance(0.7) ? "if_unchanged" : "always";
       return new Browser(`browser ${index}`, prng.int(1, TABS_MAX), rule, this.#newClientKey());
     });
     note(() => `settings: ${JSON.stringify(policy)}`);
