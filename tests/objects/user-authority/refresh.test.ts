@@ -492,3 +492,46 @@ function frozen<T extends object>(value: T): T {
     if (typeof member === "object" && member !== null) frozen(member);
   return Object.freeze(value);
 }
+
+describe("COMPAT_SIMPLEJWT, contract §9: a client that stores no successor", () => {
+  const compat = { ...POLICY, compatSimplejwt: true };
+  const first = { ...FAMILY, generation: 0, tokenId: token(0), previous: null, history: [] };
+  const once = rotated(first, present(0), NOW_MS);
+
+  test("presents its first token for as long as that is good, and always gets the same successor", () => {
+    for (const laterMs of [1, 600_001, 80_000_000]) {
+      expect(decideRefresh(once, ACCOUNT, present(0), NOW_MS + laterMs, compat)).toEqual({
+        kind: "repeat",
+        family: once,
+        elsewhere: false,
+      });
+    }
+    expect(decideRefresh(once, ACCOUNT, present(0), NOW_MS + 600_001, POLICY)).toMatchObject({ kind: "end" });
+  });
+
+  test("once its successor was presented, the first token is reuse at once", () => {
+    const twice = rotated(
+      once,
+      { ...present(1), presented: { tokenId: once.tokenId, generation: 1 } },
+      NOW_MS,
+    );
+    expect(decideRefresh(twice, ACCOUNT, present(0), NOW_MS + 1, compat)).toMatchObject({
+      kind: "end",
+      reason: "reuse",
+    });
+    const parent = { ...present(1), presented: { tokenId: once.tokenId, generation: 1 } };
+    expect(decideRefresh(twice, ACCOUNT, parent, NOW_MS + 600_001, compat), "no first token").toMatchObject({
+      kind: "end",
+      reason: "reuse",
+    });
+  });
+
+  test("REF-11: not for a user who is inactive, nor in a session that is over", () => {
+    const inactive = { ...ACCOUNT, user: { ...ACCOUNT.user, isActive: false } };
+    expect(decideRefresh(once, inactive, present(0), NOW_MS + 1, compat)).toMatchObject({
+      reason: "user_inactive",
+    });
+    const moved = { ...ACCOUNT, epoch: ACCOUNT.epoch + 1 };
+    expect(decideRefresh(once, moved, present(0), NOW_MS + 1, compat)).toMatchObject({ kind: "deny" });
+  });
+});
