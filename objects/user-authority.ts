@@ -8,6 +8,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "../schema/lockout.ts";
 import { log } from "../schema/log.ts";
+import type { SpendCode, SpendCodeAnswer } from "../schema/mfa.ts";
 import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
 import { toIso, toNumericDate } from "../schema/time.ts";
 import type * as contract from "../schema/user-authority.ts";
@@ -21,13 +22,17 @@ import { Guesses } from "./user-authority/guesses.ts";
 import { REVOKED, Sessions, UNKNOWN } from "./user-authority/sessions.ts";
 import { UserAuthorityState } from "./user-authority/state.ts";
 import type { Turn } from "./user-authority/turn.ts";
+import { UsedCodesTable } from "./user-authority/used-codes.ts";
 import { WakeUp } from "./wake-up.ts";
+
+const SPENT = { kind: "denied", reason: "spent" } as const;
 
 export class UserAuthority extends DurableObject<Env> implements contract.UserAuthorityContract {
   readonly #state: UserAuthorityState;
   readonly #outbox: Outbox;
   readonly #guesses: Guesses;
   readonly #sessions: Sessions;
+  readonly #usedCodes: UsedCodesTable;
   readonly #wakeUp: WakeUp;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -44,6 +49,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
       this.#outbox,
       this.#wakeUp,
     );
+    this.#usedCodes = new UsedCodesTable(sql, this.#outbox, this.#wakeUp);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
 
@@ -62,11 +68,18 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#known(undefined, (turn) => this.#guesses.unlock(command, turn));
   }
 
-  /** Opens a session for a user whose credentials the edge has checked, and settles their attempt. */
+  /**
+   * Opens a session for a user whose credentials the edge has checked, uses up the code that was
+   * among them, and settles their attempt: all of it or nothing.
+   */
   async openSession(command: contract.OpenSession): Promise<contract.OpenSessionAnswer> {
     return this.#anew((turn) => {
+      const { code } = command;
+      if (code !== null && this.#usedCodes.isSpent(code, turn)) return SPENT;
       const answer = this.#sessions.open(command, turn);
-      if (answer.kind === "opened") this.#guesses.settleSuccess(command, turn);
+      if (answer.kind === "denied") return answer;
+      this.#usedCodes.useAtLogin(command, turn);
+      this.#guesses.settleSuccess(command, turn);
       return answer;
     });
   }
@@ -74,6 +87,15 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   /** Opens a session, once, for what Django gave the user; shown again, it is a token that was replaced. */
   async adopt(command: contract.Adopt): Promise<contract.AdoptAnswer> {
     return this.#anew((turn) => this.#sessions.adopt(command, turn));
+  }
+
+  /** Uses up a code that a session asked with, and settles its attempt; a spent one is not counted. */
+  async spendCode({ use, attempt }: SpendCode): Promise<SpendCodeAnswer> {
+    return this.#anew((turn) => {
+      const isAccepted = this.#usedCodes.use(use, turn);
+      this.#guesses.settle(isAccepted ? attempt : { ...attempt, outcome: "not_tried" }, turn);
+      return { kind: isAccepted ? "accepted" : "spent" };
+    });
   }
 
   /** Presents an authentic refresh token of this user (contract §5). One row written, or none. */
@@ -130,6 +152,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#wakeUp.fired();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
+      applyTables(this.ctx.storage, USER_AUTHORITY_TABLES); // an older release may have made them
       await this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial());
       const isNeeded = this.#turn((turn) => this.#expire(turn));
       if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
@@ -147,10 +170,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     const { nowMs } = turn;
     const nextAt = this.#sessions.expire(turn);
     const isLocked = this.#guesses.expire(turn);
+    const hasUsedCodes = this.#usedCodes.expire(turn);
     const deliveryInMs = this.#outbox.nextInMs(nowMs);
     if (deliveryInMs !== null) this.#wakeUp.noLaterThan(nowMs + deliveryInMs, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
-    return nextAt !== null || isLocked || deliveryInMs !== null;
+    return nextAt !== null || isLocked || hasUsedCodes || deliveryInMs !== null;
   }
 
   /** The one clock read of the object, in milliseconds. */

@@ -40,6 +40,10 @@ export const EVENT_RISKS = {
   django_token_exchanged: "medium",
   django_session_exchanged: "medium",
   migration_finished: "high",
+  mfa_enabled: "medium",
+  mfa_disabled: "high",
+  mfa_failed: "medium",
+  recovery_code_used: "medium",
 } as const satisfies Record<string, RiskLevel>;
 export type EventType = keyof typeof EVENT_RISKS;
 

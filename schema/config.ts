@@ -39,6 +39,10 @@ export type Config = {
   legacy: Legacy | null;
   signingKeys: SigningKeys;
   refreshTokenSecret: string;
+  /** What is kept encrypted is encrypted with the first, and decrypted with whichever it names. */
+  dataEncryptionKeys: string[];
+  /** Admin routes refuse a session that began without a second factor. */
+  requireMfaForAdmin: "off" | "on";
   /** The operator's credential for admin routes, or null: then there is none. */
   adminToken: string | null;
   auditRetentionDays: number;
@@ -151,6 +155,19 @@ export function readConfig(env: object): ConfigReading {
     else if (!isStrongSecret(value)) wrong(name, "must have at least 32 random bytes and be no placeholder");
     return value;
   };
+  const secrets = (name: string): string[] => {
+    const list = text(name)
+      .split(",")
+      .map((one) => one.trim());
+    if (text(name) === "") wrong(name, "is required");
+    else if (!list.every(isStrongSecret)) {
+      wrong(
+        name,
+        "must have at least 32 random bytes and be no placeholder; several are separated by commas",
+      );
+    }
+    return list;
+  };
   const signingKeys = (): SigningKeys => {
     const shared = text("JWT_SECRET");
     const set = text("JWT_SIGNING_KEYS");
@@ -221,6 +238,8 @@ export function readConfig(env: object): ConfigReading {
     ),
     signingKeys: signingKeys(),
     refreshTokenSecret: secret("REFRESH_TOKEN_SECRET"),
+    dataEncryptionKeys: secrets("DATA_ENCRYPTION_KEY"),
+    requireMfaForAdmin: choice("REQUIRE_MFA_FOR_ADMIN", "off", ["off", "on"]),
     adminToken: text("ADMIN_TOKEN") === "" ? null : secret("ADMIN_TOKEN"),
     auditRetentionDays: integer("AUDIT_RETENTION_DAYS", 90, 1, 3650),
     alertWebhook: alertWebhook(),

@@ -24,7 +24,12 @@ export type ReserveAnswer =
   /** `untilUnlocked`: past the ceiling, where no time helps, only the owner's mail or an admin. */
   | { kind: "locked"; retryAfterSeconds: number; untilUnlocked: boolean };
 
-/** The outcome of a reserved attempt. What is never settled counts as a failure. */
-export type SettleAttempt = ReserveAttempt & { outcome: "success" | "failure" | "not_tried" };
+/**
+ * The outcome of a reserved attempt. What is never settled counts as a failure. `wrong_code` is a
+ * failure too: of a login whose password was right, so that somebody knows it.
+ */
+export type SettleAttempt = ReserveAttempt & {
+  outcome: "success" | "failure" | "wrong_code" | "not_tried";
+};
 
 export type LockoutView = { track: Track; lockedUntil: NumericDate | null; consecutive: number };

@@ -72,6 +72,10 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      sid TEXT NOT NULL,            -- the session that came of it
      expires_at INTEGER NOT NULL   -- Django's: from then on nobody can show it
    ) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE used_codes (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     state TEXT NOT NULL           -- JSON of the decision's own shape: ids and time steps, no code
+   ) STRICT;`,
 ];
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];

@@ -7,6 +7,7 @@ import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
 import type { Reservation, Wish } from "./limits.ts";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
+import type { CodeUse, SpendCode, SpendCodeAnswer } from "./mfa.ts";
 import type { Denial } from "./revocation.ts";
 import type { NumericDate } from "./time.ts";
 
@@ -58,10 +59,12 @@ export type OpenSession = Origin &
     amr: string[];
     /** The reserved attempt that the credentials prove a success; null for a new account. */
     attempt: Pick<ReserveAttempt, "ticket" | "track"> | null;
+    /** The code that the session uses up, where one was asked for. */
+    code: CodeUse | null;
   };
 export type OpenSessionAnswer =
   | { kind: "opened"; grant: SessionGrant; denial: Denial | null }
-  | { kind: "denied"; reason: "inactive" | "stale" };
+  | { kind: "denied"; reason: "inactive" | "stale" | "spent" };
 
 /**
  * What Django gave a user and now opens a session here, once. `name` is a keyed hash of what
@@ -193,6 +196,7 @@ export interface UserAuthorityContract {
   reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer>;
   settleAttempt(command: SettleAttempt): Promise<void>;
   unlock(command: Unlock): Promise<void>;
+  spendCode(command: SpendCode): Promise<SpendCodeAnswer>;
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
   adopt(command: Adopt): Promise<AdoptAnswer>;
   refresh(command: Refresh): Promise<RefreshAnswer>;

@@ -15,6 +15,7 @@ export type UserRow = {
   version: number;
   created_at: NumericDate;
   last_login: NumericDate | null;
+  has_second_factor: number;
 };
 
 /** The part of a user that tokens and decisions need. */

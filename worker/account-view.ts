@@ -33,7 +33,7 @@ export function accountView(row: UserRow & ProfileRow): z.infer<typeof accountSc
     email,
     email_verified: row.email_verified === 1,
     role,
-    two_factor_enabled: false,
+    two_factor_enabled: row.has_second_factor === 1,
     created_at: toIso(row.created_at),
     last_login: row.last_login === null ? null : toIso(row.last_login),
     profile: {

@@ -134,8 +134,9 @@ export async function tellChange(
  */
 export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
   const { results } = await env.DB.prepare(
-    `SELECT ${COLUMNS.replaceAll(/\w+/g, "users.$&")}, user_changes.version AS told_version, actor
-     FROM user_changes JOIN users ON users.id = user_id WHERE at <= ? ORDER BY at LIMIT ?`,
+    `SELECT ${COLUMNS}, told_version, actor
+     FROM (SELECT user_id, version AS told_version, actor, at FROM user_changes WHERE at <= ? ORDER BY at LIMIT ?)
+     JOIN users ON users.id = user_id ORDER BY at`,
   )
     .bind(now - UNTOLD_AFTER_SECONDS, UNTOLD_MAX)
     .all<UserRow & { told_version: number; actor: string }>();

@@ -1,6 +1,7 @@
 /** Opening a session for what Django gave its user: decided, once and for all, in the user's object. */
 import { base64url } from "jose";
 import type { TokenId } from "../schema/ids.ts";
+import { AMR_PASSWORD } from "../schema/mfa.ts";
 import type { AdoptAnswer, DjangoCredential, SessionGrant } from "../schema/user-authority.ts";
 import { type UserRow, userState } from "../schema/users.ts";
 import { reach, userAuthority } from "./authorities.ts";
@@ -20,15 +21,24 @@ const NAME_BYTES = 16;
 type Credential = Pick<DjangoCredential, "kind" | "issuedAt" | "expiresAt"> & { id: string };
 export type Adoption = { kind: "adopted"; grant: SessionGrant } | Extract<AdoptAnswer, { kind: "denied" }>;
 
-/** One object call. A user who changed meanwhile is an `Outage`: the next try sees it. */
+/**
+ * One object call. A user who changed meanwhile is an `Outage`: the next try sees it. What Django
+ * gave stands for a password alone, so a user with a second factor must sign in.
+ */
 export async function adopt(c: AppContext, row: UserRow, credential: Credential): Promise<Adoption> {
+  if (row.has_second_factor === 1) return { kind: "denied", reason: "revoked", denial: null };
   const { config } = serviceOf(c);
   const { id, ...rest } = credential;
   const hash = await keyedHash(config, `django ${credential.kind}`, id);
   const name = base64url.encode(hash.slice(0, NAME_BYTES)) as TokenId;
   const { now } = c.var.facts;
   const user = userState(row);
-  const opening = await openingOf(c, user, { amr: ["pwd"], deviceName: null, attempt: null });
+  const opening = await openingOf(c, user, {
+    amr: AMR_PASSWORD,
+    deviceName: null,
+    attempt: null,
+    code: null,
+  });
   const command = { ...opening, credential: { ...rest, name } };
   const answer = await reach("user_authority", () => userAuthority(c.env, user.id).adopt(command));
   noteDenial(user.id, answer.denial);

@@ -31,7 +31,9 @@ import { mountExchange } from "./routes/exchange.ts";
 import { mountExport } from "./routes/export.ts";
 import { mountHealth } from "./routes/health.ts";
 import { mountLogin } from "./routes/login.ts";
+import { mountLoginMfa } from "./routes/login-mfa.ts";
 import { mountLogout } from "./routes/logout.ts";
+import { mountMfa } from "./routes/mfa.ts";
 import { mountOAuthIntrospect } from "./routes/oauth-introspect.ts";
 import { mountOAuthMetadata } from "./routes/oauth-metadata.ts";
 import { mountOAuthRevoke } from "./routes/oauth-revoke.ts";
@@ -127,6 +129,7 @@ app.use(async (c, next) => {
 
 mountRegister(app);
 mountLogin(app);
+mountLoginMfa(app);
 mountRefresh(app);
 mountVerify(app);
 mountLogout(app);
@@ -139,6 +142,7 @@ mountSessions(app);
 mountSecurityEvents(app);
 mountSecurityMetrics(app);
 mountTimeline(app);
+mountMfa(app);
 mountAdminRevocation(app);
 mountAdminUnlock(app);
 mountAdminUsers(app);

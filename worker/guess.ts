@@ -5,7 +5,7 @@
 import { base64url } from "jose";
 import { usernameKey } from "../schema/identity.ts";
 import { asUserId } from "../schema/ids.ts";
-import type { ReserveAttempt, Track } from "../schema/lockout.ts";
+import type { ReserveAttempt, SettleAttempt, Track } from "../schema/lockout.ts";
 import { accountKey, requireMayGuess, tellFailedGuess } from "./abuse.ts";
 import { nameAuthority, reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
@@ -19,12 +19,20 @@ export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
  * Lets `check` look at a guess at the account of `userId`, or at a name that nobody has. `check`
  * answers null for a wrong guess. Locked: 429 `account_locked`, alike for names that exist and
  * names that do not. A wrong guess is settled after the answer; a right one by whoever uses the
- * attempt (opening a session), so that only a whole success clears the count (LCK-07). A stranger's
- * address is asked for first and told afterwards: blocked, 403 `address_blocked`.
+ * attempt (opening a session), so that only a whole success clears the count (LCK-07). An attempt
+ * whose `check` throws was neither: it is given back and clears nothing. A stranger's address is
+ * asked for first and told afterwards: blocked, 403 `address_blocked`.
  */
 export async function guess<Found>(
   c: AppContext,
-  target: { userId: number | null; typed: string; track: Track; onLocked?: () => void },
+  target: {
+    userId: number | null;
+    typed: string;
+    track: Track;
+    onLocked?: () => void;
+    /** The password was right before: a wrong guess is then told (`mfa_failed`). */
+    isSecondStep?: boolean;
+  },
   check: (attempt: Attempt) => Promise<Found | null>,
 ): Promise<Found | null> {
   const { client, requestId } = c.var.facts;
@@ -41,19 +49,19 @@ export async function guess<Found>(
     target.onLocked?.();
     throw new Refusal("account_locked", { retryAfterSeconds: answer.retryAfterSeconds });
   }
-  const settle = (outcome: "failure" | "not_tried"): void => {
+  const settle = (outcome: SettleAttempt["outcome"]): void => {
     const settled = reach("user_authority", () => object.settleAttempt({ ...command, outcome }));
     c.executionCtx.waitUntil(settled.catch(() => undefined)); // unsettled, it counts as a failure
   };
   try {
     const found = await check(attempt);
     if (found === null) {
-      settle("failure");
+      settle(target.isSecondStep ? "wrong_code" : "failure");
       if (account !== null) await tellFailedGuess(c, account);
     } else if (c.var.guess !== null) c.var.guess.proven = account;
     return found;
   } catch (error) {
-    settle("not_tried"); // an outage of ours is no wrong guess
+    settle("not_tried"); // an outage of ours is no wrong guess, and half of what is needed no success
     throw error;
   }
 }

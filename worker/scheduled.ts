@@ -1,7 +1,8 @@
 /**
  * What the service does by the clock. Daily, at midnight: forgets old events, warns of signing keys
- * that end, finishes deletions, clears ended blocks. Every six hours: compares the last hours with those of earlier
- * days. Every minute: looks at its own health. A run that names none of these does all of them.
+ * that end, finishes deletions, clears ended blocks, renews encryption. Every six hours: compares
+ * the last hours with those of earlier days. Every minute: looks at its own health. A run that names
+ * none of these does all of them.
  */
 import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
@@ -17,6 +18,7 @@ import { purgeBlocks } from "./blocks.ts";
 import { finishDeletions } from "./deletion.ts";
 import { newRequestId } from "./entropy.ts";
 import { examine } from "./health.ts";
+import { rotateSecrets } from "./mfa/rotation.ts";
 
 /** As in `wrangler.toml`. */
 const EVERY_MINUTE = "* * * * *";
@@ -78,6 +80,7 @@ async function daily(env: Env, config: Config, now: NumericDate): Promise<void> 
   const until = now - config.auditRetentionDays * DAY_SECONDS;
   await forgetOld(env.DB, until, now - HOURS_KEPT_DAYS * DAY_SECONDS);
   await purgeBlocks(env.DB, now);
+  await rotateSecrets(env.DB, config, now);
 }
 
 /** One a key and day (UTC), by its id and its moment, the day's first. */

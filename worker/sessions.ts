@@ -7,12 +7,11 @@ import { reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
 import { newSessionId, newTokenId } from "./entropy.ts";
 import { revokedBefore } from "./era.ts";
-import type { Attempt } from "./guess.ts";
 import { signingKey } from "./tokens/keyring.ts";
 import { clientKey } from "./tokens/refresh-key.ts";
 import { noteDenial } from "./user-cache.ts";
 
-type Options = { amr: string[]; deviceName: string | null; attempt: Attempt | null };
+type Options = Pick<OpenSession, "amr" | "deviceName" | "attempt" | "code">;
 
 /** What the user's object needs to hear to open a session; its ids are new. */
 export async function openingOf(c: AppContext, user: UserState, options: Options): Promise<OpenSession> {

@@ -3,9 +3,15 @@
  * is about, so that the same thing told twice is one row.
  */
 import type { AuditEvent, EventType } from "../../schema/audit-events.ts";
-import type { ReserveAttempt } from "../../schema/lockout.ts";
+import type { SettleAttempt } from "../../schema/lockout.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import type { EndReason, HearOfUser, Origin, ReuseVerdict } from "../../schema/user-authority.ts";
+import type {
+  EndReason,
+  HearOfUser,
+  OpenSession,
+  Origin,
+  ReuseVerdict,
+} from "../../schema/user-authority.ts";
 import type { Account, Family } from "./family.ts";
 import type { Lockout } from "./lockout.ts";
 
@@ -98,13 +104,14 @@ export function repeatedElsewhere(
 
 /** Guessing has locked a track of an account, or of a name that nobody has (`userId` null). */
 export function accountLocked(
-  attempt: ReserveAttempt,
+  attempt: SettleAttempt,
   lockout: Lockout,
   isFinal: boolean,
   at: NumericDate,
 ): AuditEvent {
-  const { ticket, track, userId, client, requestId } = attempt;
+  const { ticket, track, userId, client, requestId, outcome } = attempt;
   const { consecutive, level } = lockout;
+  const by = outcome === "wrong_code" ? "code" : "password";
   return {
     id: `${ticket}.account_locked`,
     at,
@@ -114,7 +121,39 @@ export function accountLocked(
     reason: isFinal ? "ceiling" : "threshold",
     requestId,
     client,
-    details: { track: track === "strangers" ? "strangers" : "device", consecutive, level },
+    details: { track: track === "strangers" ? "strangers" : "device", by, consecutive, level },
+  };
+}
+
+/** A login whose password was right failed by its code: whoever tried knows the password. */
+export function mfaFailed(attempt: SettleAttempt, at: NumericDate): AuditEvent {
+  const { ticket, track, userId, client, requestId } = attempt;
+  return {
+    id: `${ticket}.mfa_failed`,
+    at,
+    type: "mfa_failed",
+    userId,
+    sid: null,
+    reason: "wrong_code",
+    requestId,
+    client,
+    details: { track: track === "strangers" ? "strangers" : "device" },
+  };
+}
+
+/** A login used up a recovery code: the second factor may be lost, or somebody has found the list. */
+export function recoveryCodeUsed({ user, sid, client, requestId }: OpenSession, at: NumericDate): AuditEvent {
+  return {
+    id: `${sid}.recovery_code_used`,
+    at,
+    type: "recovery_code_used",
+    userId: user.id,
+    actor: `user:${user.id}`,
+    sid,
+    reason: null,
+    requestId,
+    client,
+    details: {},
   };
 }
 

@@ -7,7 +7,7 @@ import type { OpenSession, Origin } from "../../schema/user-authority.ts";
 import type { Outbox } from "../outbox.ts";
 import { DELIVERY_DELAY_MS } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
-import { accountLocked, accountUnlocked } from "./events.ts";
+import { accountLocked, accountUnlocked, mfaFailed } from "./events.ts";
 import {
   decideReserve,
   decideSettle,
@@ -37,15 +37,18 @@ export class Guesses {
     return answer;
   }
 
-  /** One row written; two more for the event if it locks. */
+  /** One row written; one more for each event, of a wrong code and of a lock, and an alarm. */
   settle(command: SettleAttempt, turn: Turn): void {
     const { now, nowMs, policy } = turn;
-    const { lockout, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
+    const { lockout, hasFailed, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
     this.#write(command.track, lockout, turn);
-    if (!hasLocked) return;
-    const isFinal = lockout.consecutive >= policy.lockoutCeiling;
-    this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
-    this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+    const hasFailedByCode = hasFailed && command.outcome === "wrong_code";
+    if (hasFailedByCode) this.#outbox.appendEvent(mfaFailed(command, now));
+    if (hasLocked) {
+      const isFinal = lockout.consecutive >= policy.lockoutCeiling;
+      this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
+    }
+    if (hasFailedByCode || hasLocked) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }
 
   /** The attempt that a session was opened by, if one was needed, has succeeded as a whole. */

@@ -104,21 +104,23 @@ export function decideSettle(
   { ticket, outcome }: Pick<SettleAttempt, "ticket" | "outcome">,
   now: NumericDate,
   policy: LockoutPolicy,
-): { lockout: Lockout; hasLocked: boolean } {
+): { lockout: Lockout; hasFailed: boolean; hasLocked: boolean } {
   const current = lockoutAt(lockout, now, policy);
   const settled = current.pending.find((one) => one.ticket === ticket);
-  if (settled === undefined) return { lockout: current, hasLocked: false };
+  if (settled === undefined) return { lockout: current, hasFailed: false, hasLocked: false };
   const rest = { ...current, pending: current.pending.filter((one) => one.ticket !== ticket) };
   switch (outcome) {
     case "not_tried":
-      return { lockout: rest, hasLocked: false };
+      return { lockout: rest, hasFailed: false, hasLocked: false };
     case "success": {
       const failures = rest.failures.filter(({ seq }) => seq > settled.seq);
-      return { lockout: { ...rest, failures, consecutive: failures.length }, hasLocked: false };
+      const lockout = { ...rest, failures, consecutive: failures.length };
+      return { lockout, hasFailed: false, hasLocked: false };
     }
-    case "failure": {
+    case "failure":
+    case "wrong_code": {
       const failed = withFailure(rest, { at: now, seq: settled.seq }, policy);
-      return { lockout: failed, hasLocked: failed.lockedUntil > rest.lockedUntil };
+      return { lockout: failed, hasFailed: true, hasLocked: failed.lockedUntil > rest.lockedUntil };
     }
   }
 }

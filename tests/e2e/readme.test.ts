@@ -1,4 +1,4 @@
-/** The README's first session, pasted into a shell as it stands (but for the port). */
+/** The README's sessions, pasted into a shell as it stands (but for the port). */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,4 +40,12 @@ it("a first session: signed in, refreshed twice to one successor, logged out, de
   expect(logout).toMatchObject({ message: "Logout successful", revoked: 1 });
   expect(dead).toHaveProperty("code", "access_token_revoked");
   expect(refused).toHaveProperty("code", "refresh_token_revoked");
+});
+
+it("a second factor: activated, a login in two steps, taken off by a recovery code", () => {
+  const [activated, first, second, login] = lines(block("A second factor"));
+  expect(activated?.recovery_codes).toHaveLength(10);
+  expect(first).toHaveProperty("code", "mfa_required");
+  expect(second).toHaveProperty("message", "Login successful");
+  expect(login).toHaveProperty("message", "Login successful");
 });

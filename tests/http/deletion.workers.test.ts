@@ -265,6 +265,7 @@ describe("at once", () => {
       deviceName: null,
       amr: ["pwd"],
       attempt: null,
+      code: null,
       client: { ip: null, country: null, userAgent: null },
       requestId: "late",
       revokedBefore: 0,

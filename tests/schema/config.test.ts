@@ -8,7 +8,12 @@ import { LIMIT_CLASSES } from "../../schema/limits.ts";
 const SECRET = "Qm7vX2pL9sK4tR8wZ1yB6nC3dF5gH0jV";
 const OTHER_SECRET = "hT5rW8eQ2uY9iO1pA6sD3fG7jK0lZ4xC";
 /** What a development deployment cannot do without. */
-const LEAST = { JWT_SECRET: SECRET, REFRESH_TOKEN_SECRET: OTHER_SECRET };
+const DATA_SECRET = "xK2mB7vN4cQ9wE1rT6yU8iP3oA5sD0fG";
+const LEAST = {
+  JWT_SECRET: SECRET,
+  REFRESH_TOKEN_SECRET: OTHER_SECRET,
+  DATA_ENCRYPTION_KEY: DATA_SECRET,
+};
 const PRODUCTION = {
   ...LEAST,
   ENVIRONMENT: "production",
@@ -45,6 +50,7 @@ const CHOICES: [string, keyof Config, string[]][] = [
   ["ENVIRONMENT", "environment", ["development", "staging", "production"]],
   ["LOGOUT_SCOPE", "logoutScope", ["global", "local", "others"]],
   ["REVOCATION_MODE", "revocationMode", ["available", "strict"]],
+  ["REQUIRE_MFA_FOR_ADMIN", "requireMfaForAdmin", ["off", "on"]],
 ];
 
 function read(env: object): Config {
@@ -286,9 +292,13 @@ describe("secrets", () => {
   });
 
   test("TOK-12: a missing one is named", () => {
-    expect(wrongSettings({ JWT_SECRET: SECRET })).toEqual(["REFRESH_TOKEN_SECRET"]);
-    expect(wrongSettings({ REFRESH_TOKEN_SECRET: SECRET })).toEqual(["JWT_SIGNING_KEYS"]);
-    expect(wrongSettings({})).toEqual(["JWT_SIGNING_KEYS", "REFRESH_TOKEN_SECRET"]);
+    const { JWT_SECRET: _jwt, ...withoutJwt } = LEAST;
+    const { REFRESH_TOKEN_SECRET: _refresh, ...withoutRefresh } = LEAST;
+    const { DATA_ENCRYPTION_KEY: _data, ...withoutData } = LEAST;
+    expect(wrongSettings(withoutRefresh)).toEqual(["REFRESH_TOKEN_SECRET"]);
+    expect(wrongSettings(withoutJwt)).toEqual(["JWT_SIGNING_KEYS"]);
+    expect(wrongSettings(withoutData)).toEqual(["DATA_ENCRYPTION_KEY"]);
+    expect(wrongSettings({})).toEqual(["DATA_ENCRYPTION_KEY", "JWT_SIGNING_KEYS", "REFRESH_TOKEN_SECRET"]);
   });
 
   const WEAK: [string, string][] = [
@@ -304,7 +314,7 @@ describe("secrets", () => {
   ];
   test.for(WEAK)("TOK-12: %s is refused for every symmetric secret", ([, weak]) => {
     expect(isStrongSecret(weak)).toBe(false);
-    for (const name of ["JWT_SECRET", "REFRESH_TOKEN_SECRET", "ADMIN_TOKEN"]) {
+    for (const name of ["JWT_SECRET", "REFRESH_TOKEN_SECRET", "DATA_ENCRYPTION_KEY", "ADMIN_TOKEN"]) {
       expect(wrongSettings({ ...LEAST, [name]: weak })).toEqual([name]);
     }
   });
@@ -312,6 +322,15 @@ describe("secrets", () => {
   test("TOK-12: eight different characters are the least", () => {
     expect(isStrongSecret("Qm7vX2pL".repeat(4))).toBe(true);
     expect(isStrongSecret("Qm7vX2p".repeat(5))).toBe(false);
+  });
+
+  test("several keys of DATA_ENCRYPTION_KEY are separated by commas, and each must be strong", () => {
+    const keys = (value: string) => ({ ...LEAST, DATA_ENCRYPTION_KEY: value });
+    expect(read(LEAST).dataEncryptionKeys).toEqual([DATA_SECRET]);
+    expect(read(keys(`${SECRET}, ${DATA_SECRET}`)).dataEncryptionKeys).toEqual([SECRET, DATA_SECRET]);
+    for (const value of [`${SECRET},`, `${SECRET},short`, `,${SECRET}`]) {
+      expect(wrongSettings(keys(value))).toEqual(["DATA_ENCRYPTION_KEY"]);
+    }
   });
 
   test("TOK-12: 32 is a number of bytes, not of characters", () => {
@@ -330,6 +349,7 @@ describe("secrets", () => {
     };
     const withKeys = (...keys: object[]) => ({
       REFRESH_TOKEN_SECRET: OTHER_SECRET,
+      DATA_ENCRYPTION_KEY: DATA_SECRET,
       JWT_SIGNING_KEYS: JSON.stringify({ keys }),
     });
     expect(read(withKeys(key)).signingKeys).toMatchObject([{ kid: "one", algorithm: "EdDSA" }]);
@@ -384,6 +404,8 @@ describe("all together", () => {
       REVOCATION_MODE: "none",
       JWT_SIGNING_KEYS: "[]",
       REFRESH_TOKEN_SECRET: "short",
+      DATA_ENCRYPTION_KEY: "short",
+      REQUIRE_MFA_FOR_ADMIN: "yes",
       ADMIN_TOKEN: "short",
     };
     expect(wrongSettings(wrong)).toEqual(Object.keys(wrong).sort());
@@ -396,6 +418,7 @@ describe("all together", () => {
     "JWT_SIGNING_KEYS",
     "JWT_SECRET",
     "REFRESH_TOKEN_SECRET",
+    "DATA_ENCRYPTION_KEY",
     "ADMIN_TOKEN",
   ])("contract §2: %s that is no text is named, never passed over in silence", (name) => {
     for (const value of [5, true, null, {}, ["https://app.example.com"]]) {

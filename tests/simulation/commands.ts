@@ -22,7 +22,7 @@ export function openCommand(
   { clientKey, revokedBefore }: { clientKey: string; revokedBefore: NumericDate },
 ): OpenSession {
   const from = { clientKey, revokedBefore, deviceName: null, amr: ["pwd"] };
-  const command = { ...ORIGIN, user, ...ids, ...from, attempt: null };
+  const command = { ...ORIGIN, user, ...ids, ...from, attempt: null, code: null };
   return command;
 }
 

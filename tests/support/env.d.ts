@@ -4,6 +4,7 @@ declare namespace Cloudflare {
     TEST_MIGRATIONS: import("cloudflare:test").D1Migration[];
     JWT_SIGNING_KEYS: string;
     REFRESH_TOKEN_SECRET: string;
+    DATA_ENCRYPTION_KEY: string;
     ADMIN_TOKEN: string;
   }
 }

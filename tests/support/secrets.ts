@@ -9,5 +9,6 @@ function newJwk(kid: string, iat: number): Record<string, unknown> {
 export const TEST_SECRETS = {
   JWT_SIGNING_KEYS: JSON.stringify({ keys: [newJwk("test-old", 1), newJwk("test-new", 2)] }),
   REFRESH_TOKEN_SECRET: randomBytes(32).toString("base64url"),
+  DATA_ENCRYPTION_KEY: randomBytes(32).toString("base64url"),
   ADMIN_TOKEN: randomBytes(32).toString("base64url"),
 };

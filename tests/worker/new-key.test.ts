@@ -31,7 +31,11 @@ async function made(...options: string[]) {
 
 function configOf(set: string): Config {
   const secret = "0123456789 abcdefghijklmnopqrstuvwxyz";
-  const reading = readConfig({ JWT_SIGNING_KEYS: set, REFRESH_TOKEN_SECRET: secret });
+  const reading = readConfig({
+    JWT_SIGNING_KEYS: set,
+    REFRESH_TOKEN_SECRET: secret,
+    DATA_ENCRYPTION_KEY: secret,
+  });
   if (reading.kind === "wrong") throw new Error(JSON.stringify(reading.problems));
   return reading.config;
 }

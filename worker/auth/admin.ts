@@ -3,6 +3,7 @@
  * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
  */
 import { createMiddleware } from "hono/factory";
+import { hasSecondFactor } from "../../schema/mfa.ts";
 import { ADMIN_ROLE } from "../../schema/permissions.ts";
 import { tellBadToken } from "../abuse.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -35,6 +36,9 @@ export const requireAdmin = (permission?: string) =>
       const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
       if (answer.kind === "denied") throw new Refusal("access_token_revoked");
       if (answer.user.role !== ADMIN_ROLE) throw new Refusal("permission_denied");
+      if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
+        throw new Refusal("second_factor_required");
+      }
       c.set("actor", `user:${claims.user_id}`);
     }
     await next();

@@ -11,6 +11,7 @@ export const PROBLEMS = {
   invalid_request: { status: 400, detail: "The request is not valid" },
   client_address_required: { status: 400, detail: "The client address is missing" },
   password_mismatch: { status: 400, detail: "Passwords do not match" },
+  wrong_code: { status: 400, detail: "The code does not belong to the new secret" },
   weak_password: { status: 400, detail: "Password does not meet security requirements" },
   user_exists: { status: 400, detail: "User with this username or email already exists" },
   invalid_credentials: { status: 401, detail: "Invalid credentials" },
@@ -18,6 +19,9 @@ export const PROBLEMS = {
   refresh_token_revoked: { status: 401, detail: "Refresh token is invalid or has been revoked" },
   refresh_token_reused: { status: 401, detail: "Refresh token is invalid or has been revoked" },
   invalid_django_session: { status: 401, detail: "Invalid or expired Django session" },
+  mfa_required: { status: 401, detail: "A code of the second factor is required" },
+  invalid_mfa_token: { status: 401, detail: "Invalid or expired MFA token" },
+  invalid_mfa_code: { status: 401, detail: "Invalid code" },
   token_required: { status: 401, detail: "Authorization token required" },
   invalid_access_token: { status: 401, detail: "Invalid access token" },
   access_token_revoked: { status: 401, detail: "Access token has been revoked" },
@@ -26,6 +30,10 @@ export const PROBLEMS = {
   permission_denied: { status: 403, detail: "Permission denied" },
   not_found: { status: 404, detail: "Not Found" },
   method_not_allowed: { status: 405, detail: "Method Not Allowed" },
+  second_factor_required: { status: 403, detail: "This needs a session that began with a second factor" },
+  mfa_already_enabled: { status: 409, detail: "A second factor is active already" },
+  mfa_not_enabled: { status: 409, detail: "No second factor is active" },
+  mfa_not_pending: { status: 409, detail: "No second factor waits to be activated" },
   last_admin: { status: 409, detail: "The last admin cannot be removed" },
   too_many: { status: 409, detail: "There are as many as there may be" },
   body_too_large: { status: 413, detail: "The request body is larger than 64 KiB" },
@@ -46,6 +54,8 @@ export type ProblemExtras = {
   detail?: string;
   details?: ProblemDetails;
   retryAfterSeconds?: number;
+  /** What the client needs for its next step, as a member of the answer. */
+  mfaToken?: string;
   headers?: Record<string, string>;
   /** Extension members (RFC 9457 §3.2); a member of ours of the same name stands. */
   members?: Record<string, unknown>;
@@ -95,7 +105,7 @@ const CHALLENGE = 'Bearer error="invalid_token"';
 export function problemAnswer(code: ProblemCode, extras: ProblemExtras, requestId: string): Response {
   const row: ProblemRow = PROBLEMS[code];
   const detail = extras.detail ?? row.detail;
-  const { retryAfterSeconds, details } = extras;
+  const { retryAfterSeconds, details, mfaToken } = extras;
   const headers = new Headers({ ...extras.headers, "Content-Type": "application/problem+json" });
   if (row.status === 401) headers.set("WWW-Authenticate", CHALLENGES[code] ?? CHALLENGE);
   if (retryAfterSeconds !== undefined) headers.set("Retry-After", String(retryAfterSeconds));
@@ -110,6 +120,7 @@ export function problemAnswer(code: ProblemCode, extras: ProblemExtras, requestI
     request_id: requestId,
     ...(details === undefined ? {} : { details }),
     ...(retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds }),
+    ...(mfaToken === undefined ? {} : { mfa_token: mfaToken }),
   };
   return new Response(JSON.stringify(body), { status: row.status, headers });
 }

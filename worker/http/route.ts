@@ -91,6 +91,8 @@ const problemSchema = z
     request_id: z.string(),
     details: z.array(z.union([z.string(), z.object({ field: z.string(), message: z.string() })])).optional(),
     retry_after: z.int().optional(),
+    /** Beside `mfa_required`. */
+    mfa_token: z.string().optional(),
   })
   .openapi("Problem");
 

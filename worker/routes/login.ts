@@ -4,28 +4,29 @@
  */
 import { z } from "@hono/zod-openapi";
 import { canBeLogin, usernameKey } from "../../schema/identity.ts";
+import { AMR_PASSWORD } from "../../schema/mfa.ts";
 import { type UserRow, userState } from "../../schema/users.ts";
 import { tell } from "../audit.ts";
-import { deviceOf, type KnownDevice, signDeviceToken, trackOf } from "../auth/device.ts";
+import { deviceOf, type KnownDevice, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
 import { type Attempt, guess, nameKey } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { answerLogin, deviceName } from "../login.ts";
 import { decoyWork, hashPassword, type PasswordVerdict, verifyPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
+import { signMfaToken, type Wishes } from "../tokens/mfa-token.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
-import { handOver, tokenAnswer, tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
-import { findForLogin, type LoginCandidates, recordLogin, replaceHash } from "../users.ts";
-
-const DEVICE_NAME_LENGTH_MAX = 100;
+import { tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
+import { findForLogin, type LoginCandidates, replaceHash } from "../users.ts";
 
 const body = z.object({
   username: z.string().min(1),
   password: z.string().min(1),
   remember_me: z.boolean().optional(),
   transport,
-  device_name: z.string().max(DEVICE_NAME_LENGTH_MAX).nullish(),
+  device_name: deviceName,
 });
 
 const route = defineRoute(
@@ -34,7 +35,7 @@ const route = defineRoute(
     tier: "none",
     limits: ["auth"],
     guesses: true,
-    cost: "1 D1 query, 1 D1 row written after the answer, 2 UserAuthority calls (3 rows written), 1 hash, 3 signatures; wrong: 2 calls (2 rows written), 1 hash; locked: 1 call, no hash",
+    cost: "1 D1 query, 1 D1 row written after the answer, 2 UserAuthority calls (3 rows written), 1 hash, 3 signatures; with a second factor: 2 calls (2 rows written), 1 hash, 1 signature; wrong: 2 calls (2 rows written), 1 hash; locked: 1 call, no hash",
     missing: "Username and password are required",
   },
   {
@@ -53,33 +54,35 @@ export function mountLogin(app: App): void {
   serve(app, route, async (c) => {
     const { username, password, device_name, transport: by } = c.req.valid("json");
     const device = await deviceOf(c);
-    const proven = await authenticate(c, username, password, device);
+    const wishes: Wishes = { transport: by ?? "bearer", deviceName: device_name ?? null };
+    const proven = await authenticate(c, username, password, device, wishes);
     if (proven === null) throw new Refusal("invalid_credentials");
     const { user, attempt } = proven;
-    const opened = await openSession(c, user, { amr: ["pwd"], deviceName: device_name ?? null, attempt });
+    const { deviceName } = wishes;
+    const opened = await openSession(c, user, { amr: AMR_PASSWORD, deviceName, attempt, code: null });
     if (opened.kind === "denied") {
       // Deactivated while the password was being hashed, or changed: the next try sees which.
       if (opened.reason === "inactive") throw new Refusal("invalid_credentials");
       throw new Outage("user_authority", opened.reason);
     }
-    const { id } = opened.grant.user;
-    const { now } = c.var.facts;
-    c.executionCtx.waitUntil(recordLogin(c.env.DB, id, now).catch(() => undefined));
-    tell(c, { type: "login_succeeded", userId: id, actor: `user:${id}`, sid: opened.grant.sid });
-    const pair = await tokenAnswer(serviceOf(c), opened.grant, "Login successful");
-    const device_token = await signDeviceToken(serviceOf(c), device, id, now);
-    return c.json(handOver(c, { ...pair, device_token }, by), 200);
+    return answerLogin(c, opened.grant, device, by);
   });
 }
 
 type Proven = { user: UserRow; attempt: Attempt };
 
-/** The user that name and password prove, or null for every way to be wrong: one gate, one hash. */
+/**
+ * The user that name and password prove, or null for every way to be wrong: one gate, one hash.
+ * With a second factor the right password is no success yet: its attempt is given back, so that a
+ * second step that never comes locks nobody out, and clears nothing, so that whoever knows the
+ * password cannot refund wrong codes. Then it throws `mfa_required`.
+ */
 async function authenticate(
   c: AppContext,
   typed: string,
   password: string,
   device: KnownDevice | null,
+  wishes: Wishes,
 ): Promise<Proven | null> {
   const { user, decoyHash, isTrimmed } = await findTyped(c, typed);
   const userId = user?.id ?? null;
@@ -102,6 +105,10 @@ async function authenticate(
       return null;
     }
     if (verdict.needsRehash && !isPadded) await upgradeHash(c, user, password);
+    if (user.has_second_factor === 1) {
+      const mfaToken = await signMfaToken(serviceOf(c), userState(user), wishes, c.var.facts.now);
+      throw new Refusal("mfa_required", { mfaToken });
+    }
     return { user, attempt };
   });
 }

@@ -1,6 +1,7 @@
 /** `POST /api/accounts/register`: a new account, signed in. */
 import { z } from "@hono/zod-openapi";
 import { impersonatesEmail, isEmail, isUsername, normalizeUsername } from "../../schema/identity.ts";
+import { AMR_PASSWORD } from "../../schema/mfa.ts";
 import { tell } from "../audit.ts";
 import { type App, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
@@ -64,7 +65,12 @@ export function mountRegister(app: App): void {
       const passwordHash = await hashPassword(password, randomBytes);
       const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.var.facts.now });
       if (user === null) throw new Refusal("user_exists");
-      const opened = await openSession(c, user, { amr: ["pwd"], deviceName: null, attempt: null });
+      const opened = await openSession(c, user, {
+        amr: AMR_PASSWORD,
+        deviceName: null,
+        attempt: null,
+        code: null,
+      });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
       tell(c, { type: "user_registered", userId: user.id, actor: `user:${user.id}`, sid: opened.grant.sid });
       const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");

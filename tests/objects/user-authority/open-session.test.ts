@@ -48,6 +48,7 @@ function login(user: UserState = ADA, revokedBefore = 0): OpenSession {
     requestId: "request-1",
     revokedBefore,
     attempt: null,
+    code: null,
   };
 }
 

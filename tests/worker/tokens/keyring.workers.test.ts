@@ -28,6 +28,7 @@ function configOf(...keys: object[]): Config {
   const reading = readConfig({
     JWT_SIGNING_KEYS: JSON.stringify({ keys }),
     REFRESH_TOKEN_SECRET: "0123456789 abcdefghijklmnopqrstuvwxyz",
+    DATA_ENCRYPTION_KEY: "9876543210 zyxwvutsrqponmlkjihgfedcba",
     ACCESS_TOKEN_TTL: String(TTL),
   });
   if (reading.kind === "wrong") throw new Error(JSON.stringify(reading.problems));
