@@ -37,6 +37,19 @@ function sign(claims: Record<string, unknown>): Promise<string> {
 beforeEach(() => beginAnew("migration"));
 afterEach(stopClock);
 
+it("stands for a password alone: who has a second factor here must sign in", async () => {
+  const protect = `INSERT INTO totp (user_id, enrolment, key_id, secret, created_at, activated_at)
+    SELECT id, 'enrolment', 'key', 'secret', 1, ?1 FROM users`;
+  await DB.prepare(protect).bind(null).run();
+  expect((await exchange(SECOND)).status, "one that is not active yet asks for nothing").toBe(200);
+  await DB.prepare("UPDATE totp SET activated_at = 1").run();
+  expect(await refreshLegacy(REFRESH)).toMatchObject({
+    status: 401,
+    body: { code: "refresh_token_revoked" },
+  });
+  expect((await exchange(SESSION)).status).toBe(401);
+});
+
 describe("a refresh token that Django issued", () => {
   it("becomes a session like any other, which its owner sees and ends", async () => {
     const { body } = await refreshLegacy(REFRESH);
