@@ -39,6 +39,7 @@ const COMMAND: Adopt = {
   deviceName: null,
   amr: ["pwd"],
   attempt: null,
+  code: null,
   credential: { kind: "token", name: NAME, issuedAt: NOW - 100, expiresAt: NOW + 86_300 },
 };
 
