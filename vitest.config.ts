@@ -6,7 +6,7 @@ import { TEST_SECRETS } from "./tests/support/secrets.ts";
  * A second Worker, bound to the entrypoint of the one under test as in production, that answers
  * what it was answered. The plugin runs the Worker under test by a name of its own, after the project's.
  */
-const RESOURCE_SERVER = {
+const resourceServer = (project: string) => ({
   name: "resource-server",
   compatibilityDate: "2026-11-01",
   modules: true as const,
@@ -16,10 +16,41 @@ const RESOURCE_SERVER = {
       return Response.json(await AUTHORITY.verify(token, { tier }));
     },
   };`,
-  serviceBindings: { AUTHORITY: { name: "vitest-plugin-runner-workers", entrypoint: "SessionVerifier" } },
-};
+  serviceBindings: {
+    AUTHORITY: { name: `vitest-plugin-runner-${project}`, entrypoint: "SessionVerifier" },
+  },
+});
 
-/** Two projects: decisions and scripts in plain node, everything that needs the platform in workerd. */
+/** It ends everybody's sessions and every older token, so it has a world of its own. */
+const REVOKE_ALL = "tests/http/revoke-all.workers.test.ts";
+
+const inWorkerd = async (name: string, files: { include: string[]; exclude: string[] }) => ({
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath: "./wrangler.toml" },
+      miniflare: {
+        bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("schema/migrations") },
+        // For users who must keep the ids that Django's tokens say.
+        d1Databases: ["DJANGO_DB"],
+        serviceBindings: { RESOURCE_SERVER: "resource-server" },
+        workers: [resourceServer(name)],
+        // No test reaches the network.
+        outboundService: (request: Request) => new Response(`unexpected ${request.url}`, { status: 599 }),
+      },
+    }),
+  ],
+  test: {
+    name,
+    ...files,
+    setupFiles: ["./tests/support/setup.ts"],
+    // One workerd for all files: unique names keep them apart, and 0.85 s a file are saved.
+    isolate: false,
+    maxWorkers: 1,
+    testTimeout: 60_000,
+  },
+});
+
+/** Decisions and scripts in plain node, everything that needs the platform in workerd. */
 export default defineConfig(async () => ({
   test: {
     silent: "passed-only" as const,
@@ -32,32 +63,8 @@ export default defineConfig(async () => ({
           testTimeout: 120_000,
         },
       },
-      {
-        plugins: [
-          cloudflareTest({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: { ...TEST_SECRETS, TEST_MIGRATIONS: await readD1Migrations("schema/migrations") },
-              // For users who must keep the ids that Django's tokens say.
-              d1Databases: ["DJANGO_DB"],
-              serviceBindings: { RESOURCE_SERVER: RESOURCE_SERVER.name },
-              workers: [RESOURCE_SERVER],
-              // No test reaches the network.
-              outboundService: (request: Request) =>
-                new Response(`unexpected ${request.url}`, { status: 599 }),
-            },
-          }),
-        ],
-        test: {
-          name: "workers",
-          include: ["tests/**/*.workers.test.ts"],
-          setupFiles: ["./tests/support/setup.ts"],
-          // One workerd for all files: unique names keep them apart, and 0.85 s a file are saved.
-          isolate: false,
-          maxWorkers: 1,
-          testTimeout: 60_000,
-        },
-      },
+      await inWorkerd("workers", { include: ["tests/**/*.workers.test.ts"], exclude: [REVOKE_ALL] }),
+      await inWorkerd("revoke-all", { include: [REVOKE_ALL], exclude: [] }),
     ],
   },
 }));

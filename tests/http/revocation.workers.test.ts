@@ -1,7 +1,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { notable, trail } from "../support/audit.ts";
+import { notable } from "../support/audit.ts";
 import {
   type Answer,
   ask,
@@ -252,38 +252,3 @@ describe("GET /api/accounts/sessions/{id}/timeline", () => {
 });
 
 // Last in the file: it ends every session that other tests hold.
-describe("POST /api/admin/revoke-all", () => {
-  it("ends everything begun before, everywhere and as soon as it is answered; what begins afterwards works", async () => {
-    const users = await Promise.all([register(), register()]);
-    const wrong = await ask("/api/admin/revoke-all", {
-      body: { reason: "x", confirm: "yes" },
-      headers: operator,
-    });
-    expect(wrong.status).toBe(400);
-    expect((await read(users[0])).status).toBe(200);
-
-    const answer = await ask("/api/admin/revoke-all", {
-      body: { reason: "signing key leaked", confirm: "revoke-all" },
-      headers: operator,
-    });
-    expect(answer.status).toBe(200);
-    expect(Date.parse(answer.body.revoked_before)).toBeGreaterThan(Date.now() - 10_000);
-    for (const user of users) {
-      expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
-      expect((await read(user)).body.code).toBe("access_token_revoked");
-      const verify = await ask("/api/accounts/token/verify", { body: { token: user.access } });
-      expect(verify.body.code).toBe("access_token_revoked");
-    }
-    const again = await login(users[0]);
-    expect((await read(again)).status).toBe(200);
-    expect((await refresh(again.refresh)).status).toBe(200);
-    const { body } = await ask(`/api/accounts/sessions/${users[0].sid}/timeline`, { token: again.access });
-    expect(body.events.at(-1)).toMatchObject({ type: "ended", reason: "everyone_revoked" });
-
-    await runDurableObjectAlarm(env.GLOBAL_EPOCH.getByName("everyone"));
-    const value = await env.REVOCATIONS.get<{ before: number }>("revoked:*", "json");
-    expect((value?.before ?? 0) * 1000).toBe(Date.parse(answer.body.revoked_before));
-    const [event] = await trail("type = 'everyone_revoked'", [], 1);
-    expect(event).toMatchObject({ risk: "critical", reason: "signing key leaked", user_id: null });
-  }, 30_000);
-});
