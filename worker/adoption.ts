@@ -21,12 +21,8 @@ const NAME_BYTES = 16;
 type Credential = Pick<DjangoCredential, "kind" | "issuedAt" | "expiresAt"> & { id: string };
 export type Adoption = { kind: "adopted"; grant: SessionGrant } | Extract<AdoptAnswer, { kind: "denied" }>;
 
-/**
- * One object call. A user who changed meanwhile is an `Outage`: the next try sees it. What Django
- * gave stands for a password alone, so a user with a second factor must sign in.
- */
+/** One object call. A user who changed meanwhile is an `Outage`: the next try sees it. */
 export async function adopt(c: AppContext, row: UserRow, credential: Credential): Promise<Adoption> {
-  if (row.has_second_factor === 1) return { kind: "denied", reason: "revoked", denial: null };
   const { config } = serviceOf(c);
   const { id, ...rest } = credential;
   const hash = await keyedHash(config, `django ${credential.kind}`, id);

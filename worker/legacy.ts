@@ -32,8 +32,9 @@ export function legacyOf(c: AppContext): Legacy | null {
   return legacy;
 }
 
-/** Of `users`, joined to what the import knows of them. */
-const MAY_ENTER = "is_active = 1 AND NOT EXISTS (SELECT 1 FROM migration_end)";
+/** Of `users`. What Django gave stands for a password alone, so who has a second factor must sign in. */
+const MAY_ENTER = `is_active = 1 AND NOT EXISTS (SELECT 1 FROM migration_end)
+  AND NOT EXISTS (SELECT 1 FROM totp WHERE totp.user_id = users.id AND activated_at IS NOT NULL)`;
 
 /** The user of a token that Django signed, or null if it may not open their account any more. */
 export async function findTokenUser(db: D1Database, { userId, jti }: DjangoToken): Promise<UserRow | null> {

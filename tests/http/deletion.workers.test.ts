@@ -15,6 +15,8 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
+import { registerProtected } from "../support/mfa.ts";
+import { codeOf, wrongCode } from "../support/totp.ts";
 
 afterEach(stopClock);
 
@@ -210,6 +212,32 @@ describe("who may not, and what is wrong", () => {
       expect((await remove(stays)).body, "and it is no wrong guess").toMatchObject({ code: "last_admin" });
     expect(await rowOf(stays.id)).toEqual({ is_active: 1 });
     await env.DB.prepare("UPDATE users SET role = 'user' WHERE id = ?").bind(stays.id).run();
+  });
+});
+
+describe("with a second factor", () => {
+  it("takes password and code, tells not which was wrong, and takes a code once", async () => {
+    const user = await registerProtected();
+    expect((await remove(user)).body).toMatchObject({
+      code: "missing_fields",
+      error: "Password and code are required",
+    });
+    for (const wrong of [
+      { password: PASSWORD, code: wrongCode(user.secret) },
+      { password: "wrong", code: codeOf(user.secret) },
+    ])
+      expect((await remove(user, wrong)).body.code).toBe("invalid_credentials");
+    for (const code of [7, ["123456"]])
+      expect((await remove(user, { password: PASSWORD, code })).body.code).toBe("invalid_request");
+    const spent = { password: PASSWORD, code: codeOf(user.secret, -1) };
+    expect((await remove(user, spent)).body.code, "used by the activation").toBe("invalid_credentials");
+    expect((await remove(user, { password: PASSWORD, code: codeOf(user.secret) })).status).toBe(204);
+    expect(await count("totp", user.id)).toBe(0);
+  });
+
+  it("takes a recovery code as well", async () => {
+    const user = await registerProtected();
+    expect((await remove(user, { password: PASSWORD, code: user.recovery[0] })).status).toBe(204);
   });
 });
 

@@ -48,6 +48,7 @@ it("stands for a password alone: who has a second factor here must sign in", asy
     body: { code: "refresh_token_revoked" },
   });
   expect((await exchange(SESSION)).status).toBe(401);
+  expect((await user({ token: ACCESS })).body.code).toBe("invalid_access_token");
 });
 
 describe("a refresh token that Django issued", () => {

@@ -5,12 +5,15 @@
 import { z } from "@hono/zod-openapi";
 import { bearerOf } from "../auth/bearer.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
-import type { App } from "../context.ts";
+import { reach, userAuthority } from "../authorities.ts";
+import type { App, AppContext } from "../context.ts";
 import { closeAccount, eraseAccount } from "../deletion.ts";
-import { guess } from "../guess.ts";
+import { type Attempt, guess } from "../guess.ts";
 import { clearTokenCookies } from "../http/cookies.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonBody, problemAnswers, serve } from "../http/route.ts";
+import { type ProvenCode, proveCode } from "../mfa/codes.ts";
+import { type Enrolment, findEnrolment, useRecoveryCode } from "../mfa/enrolments.ts";
 import { verifyPassword } from "../passwords/registry.ts";
 import { noteDenial } from "../user-cache.ts";
 import { findWithProfile } from "../users.ts";
@@ -26,9 +29,9 @@ const route = defineRoute(
   {
     method: "delete",
     path: "/api/accounts/user",
-    summary: "Delete one's account",
+    summary: "Delete one's account; with a second factor, by a code as well",
     security: [{ bearer: [] }],
-    request: jsonBody(z.object({ password: z.string().min(1) })),
+    request: jsonBody(z.object({ password: z.string().min(1), code: z.string().nullish() })),
     responses: {
       204: { description: "Every session has ended and personal data is erased" },
       ...problemAnswers(400, 401, 403, 409, 413, 415, 429, 503),
@@ -43,11 +46,17 @@ export function mountDeletion(app: App): void {
     const row = await findWithProfile(c.env.DB, user_id);
     if (row === null) throw new Refusal("access_token_revoked");
     const track = trackOf(await deviceOf(c), user_id);
-    const { password } = c.req.valid("json");
+    const { password, code } = c.req.valid("json");
+    const factor = row.has_second_factor === 1 ? await findEnrolment(c.env.DB, user_id) : null;
+    if (factor !== null && (code ?? "") === "")
+      throw new Refusal("missing_fields", { detail: "Password and code are required" });
     // All of it inside the gate: what an outage interrupts is no wrong guess.
-    const answer = await guess(c, { userId: user_id, typed: row.username, track }, async () => {
+    const answer = await guess(c, { userId: user_id, typed: row.username, track }, async (attempt) => {
       const { matches } = await verifyPassword(password, row.password_hash);
-      if (!matches) return null;
+      const found = factor === null ? null : await proveCode(c, factor, code ?? "");
+      // One answer for both: neither tells whether the other was right.
+      if (!matches || (factor !== null && found === null)) return null;
+      if (factor !== null && found !== null) await spend(c, factor, found, attempt);
       if (!(await closeAccount(c.env.DB, user_id, now))) throw new Refusal("last_admin");
       return eraseAccount(c.env, user_id, { client, requestId });
     });
@@ -57,4 +66,18 @@ export function mountDeletion(app: App): void {
     clearTokenCookies(c);
     return c.body(null, 204);
   });
+}
+
+/** Uses the code up. Throws, as for a wrong one but without a guess being counted, if it was used before. */
+async function spend(c: AppContext, factor: Enrolment, found: ProvenCode, attempt: Attempt): Promise<void> {
+  const { userId, enrolment } = factor;
+  const { client, requestId } = c.var.facts;
+  if (found.kind === "recovery") {
+    if (await useRecoveryCode(c.env.DB, factor, found.digest)) return;
+    throw new Refusal("invalid_credentials");
+  }
+  const use = { enrolment, step: found.step, pass: null };
+  const command = { use, attempt: { ...attempt, outcome: "not_tried" as const, userId, client, requestId } };
+  const answer = await reach("user_authority", () => userAuthority(c.env, userId).spendCode(command));
+  if (answer.kind === "spent") throw new Refusal("invalid_credentials");
 }

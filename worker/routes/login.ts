@@ -69,6 +69,8 @@ export function mountLogin(app: App): void {
   });
 }
 
+const WEAK: readonly string[] = ["md5", "sha1"];
+
 type Proven = { user: UserRow; attempt: Attempt };
 
 /**
@@ -104,7 +106,9 @@ async function authenticate(
       tellFailure(matches ? "inactive" : "wrong_password");
       return null;
     }
-    if (verdict.needsRehash && !isPadded) await upgradeHash(c, user, password);
+    // HASH-06: what is weak is renewed in any case, of what it was made of.
+    if (verdict.needsRehash && (!isPadded || WEAK.includes(verdict.work)))
+      await upgradeHash(c, user, verdict.isTrimmed ? password.trim() : password);
     if (user.has_second_factor === 1) {
       const mfaToken = await signMfaToken(serviceOf(c), userState(user), wishes, c.var.facts.now);
       throw new Refusal("mfa_required", { mfaToken });
