@@ -35,6 +35,7 @@ export function configWith(vars: Record<string, string> = {}): Config {
   const secret = {
     JWT_SECRET: "Qm7vX2pL9sK4tR8wZ1yB6nC3dF5gH0jV",
     REFRESH_TOKEN_SECRET: "hT5rW8eQ2uY9iO1pA6sD3fG7jK0lZ4xC",
+    DATA_ENCRYPTION_KEY: "xK2mB7vN4cQ9wE1rT6yU8iP3oA5sD0fG",
   };
   const reading = readConfig({ ...secret, ...vars });
   if (reading.kind === "wrong") throw new Error(JSON.stringify(reading.problems));
