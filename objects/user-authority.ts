@@ -8,16 +8,20 @@
 import { DurableObject } from "cloudflare:workers";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "../schema/lockout.ts";
 import { log } from "../schema/log.ts";
+import type { MailAnswer, MailOrder } from "../schema/mail.ts";
 import type { SpendCode, SpendCodeAnswer } from "../schema/mfa.ts";
 import { USER_AUTHORITY_TABLES } from "../schema/object-tables.ts";
 import { toIso, toNumericDate } from "../schema/time.ts";
 import type * as contract from "../schema/user-authority.ts";
 import { LimitsTable } from "./limits-table.ts";
+import { Mails } from "./mails.ts";
 import { Outbox, RETRY_DELAY_MS } from "./outbox.ts";
 import { policyOf } from "./policy.ts";
 import { writeDenial } from "./sinks/revocations.ts";
+import { readUser } from "./sinks/users.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { AdoptedTable } from "./user-authority/adopted-table.ts";
+import { Changes } from "./user-authority/changes.ts";
 import { Guesses } from "./user-authority/guesses.ts";
 import { REVOKED, Sessions, UNKNOWN } from "./user-authority/sessions.ts";
 import { UserAuthorityState } from "./user-authority/state.ts";
@@ -33,6 +37,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   readonly #guesses: Guesses;
   readonly #sessions: Sessions;
   readonly #usedCodes: UsedCodesTable;
+  readonly #mails: Mails;
+  readonly #changes: Changes;
   readonly #wakeUp: WakeUp;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -41,14 +47,17 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#state = new UserAuthorityState(sql);
     this.#outbox = new Outbox(sql);
     this.#wakeUp = new WakeUp(ctx.storage);
-    this.#guesses = new Guesses(sql, this.#outbox, this.#wakeUp);
-    this.#sessions = new Sessions(
-      this.#state,
-      new AdoptedTable(sql),
-      new LimitsTable(sql),
-      this.#outbox,
-      this.#wakeUp,
-    );
+    const limits = new LimitsTable(sql);
+    this.#mails = new Mails(sql, limits, this.#wakeUp);
+    this.#guesses = new Guesses(sql, this.#outbox, this.#mails, this.#wakeUp);
+    this.#sessions = new Sessions(this.#state, new AdoptedTable(sql), limits, this.#outbox, this.#wakeUp);
+    this.#changes = new Changes(sql, {
+      sessions: this.#sessions,
+      guesses: this.#guesses,
+      mails: this.#mails,
+      outbox: this.#outbox,
+      wakeUp: this.#wakeUp,
+    });
     this.#usedCodes = new UsedCodesTable(sql, this.#outbox, this.#wakeUp);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
@@ -74,19 +83,24 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
    */
   async openSession(command: contract.OpenSession): Promise<contract.OpenSessionAnswer> {
     return this.#anew((turn) => {
+      this.#changes.overtake(command.user, turn); // before anything begins that must outlive them
       const { code } = command;
       if (code !== null && this.#usedCodes.isSpent(code, turn)) return SPENT;
       const answer = this.#sessions.open(command, turn);
       if (answer.kind === "denied") return answer;
       this.#usedCodes.useAtLogin(command, turn);
       this.#guesses.settleSuccess(command, turn);
+      if (command.mail !== undefined) this.#mails.order(command.mail, turn);
       return answer;
     });
   }
 
   /** Opens a session, once, for what Django gave the user; shown again, it is a token that was replaced. */
   async adopt(command: contract.Adopt): Promise<contract.AdoptAnswer> {
-    return this.#anew((turn) => this.#sessions.adopt(command, turn));
+    return this.#anew((turn) => {
+      this.#changes.overtake(command.user, turn);
+      return this.#sessions.adopt(command, turn);
+    });
   }
 
   /** Uses up a code that a session asked with, and settles its attempt; a spent one is not counted. */
@@ -114,7 +128,25 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Hears of a change that D1 has made: the newest state is kept, and sessions go on or end. */
   async hearOfUser(command: contract.HearOfUser): Promise<contract.HearOfUserAnswer> {
-    return this.#anew((turn) => this.#sessions.hear(command, turn));
+    return this.#anew((turn) => {
+      this.#changes.overtake(command.user, turn);
+      return this.#sessions.hear(command, turn);
+    });
+  }
+
+  /** Writes down a change that D1 is about to be asked for. */
+  async beginChange(change: contract.Change): Promise<contract.BeginAnswer> {
+    return this.#anew((turn) => this.#changes.begin(change, turn));
+  }
+
+  /** D1 has made it: its effects, once. */
+  async endChange(command: contract.EndChange): Promise<contract.HearOfUserAnswer> {
+    return this.#anew((turn) => this.#changes.end(command, turn));
+  }
+
+  /** Keeps a mail until it is handed over, unless there were too many. */
+  async orderMail(order: MailOrder): Promise<MailAnswer> {
+    return this.#anew((turn) => this.#mails.order(order, turn));
   }
 
   /** Ends everything of a user who is being deleted, and forgets all but that: exactly once. */
@@ -153,7 +185,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
       applyTables(this.ctx.storage, USER_AUTHORITY_TABLES); // an older release may have made them
-      await this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial());
+      await Promise.all([
+        this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial()),
+        this.#mails.deliver(this.ctx.exports.Postman, () => this.#now()),
+        this.#lookAtChanges(),
+      ]);
       const isNeeded = this.#turn((turn) => this.#expire(turn));
       if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
     } catch (error) {
@@ -172,9 +208,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     const isLocked = this.#guesses.expire(turn);
     const hasUsedCodes = this.#usedCodes.expire(turn);
     const deliveryInMs = this.#outbox.nextInMs(nowMs);
+    const others = [this.#mails.neededAtMs(nowMs), this.#changes.lookAtMs()].filter((at) => at !== null);
+    for (const atMs of others) this.#wakeUp.noLaterThan(atMs, nowMs);
     if (deliveryInMs !== null) this.#wakeUp.noLaterThan(nowMs + deliveryInMs, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
-    return nextAt !== null || isLocked || hasUsedCodes || deliveryInMs !== null;
+    return nextAt !== null || isLocked || hasUsedCodes || deliveryInMs !== null || others.length > 0;
   }
 
   /** The one clock read of the object, in milliseconds. */
@@ -198,6 +236,14 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   #anew<Answer>(decide: (turn: Turn) => Answer): Answer {
     applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
     return this.#turn(decide);
+  }
+
+  /** Whether D1 has made a change that nobody has told of. */
+  async #lookAtChanges(): Promise<void> {
+    const userId = this.#changes.overdueUser(this.#now());
+    if (userId === null) return;
+    const user = await readUser(this.env.DB, userId);
+    this.#turn((turn) => this.#changes.look(user, turn));
   }
 
   async #deliverDenial(): Promise<void> {

@@ -7,6 +7,7 @@ import type { AbuseAction, AbusePolicy, PatternPolicy } from "./abuse.ts";
 import { type AlertWebhook, readWebhook } from "./alert-webhook.ts";
 import { type Legacy, readLegacy } from "./legacy.ts";
 import type { LimitClass, Rate } from "./limits.ts";
+import { type MailSettings, readMailSettings } from "./mail-settings.ts";
 import { readSigningKeys, type SigningKeys } from "./signing-keys.ts";
 
 export type Environment = "development" | "staging" | "production";
@@ -18,6 +19,11 @@ export type Config = {
   issuer: string | null;
   audience: string | null;
   allowedOrigins: string[];
+  /** The front end: what the links in mail lead to. */
+  appOrigin: string;
+  mail: MailSettings;
+  passwordResetTtlSeconds: number;
+  emailVerifyTtlSeconds: number;
   accessTokenTtlSeconds: number;
   refreshTokenTtlSeconds: number;
   sessionMaxAgeSeconds: number;
@@ -149,6 +155,12 @@ export function readConfig(env: object): ConfigReading {
     }
     return kept;
   };
+  const origin = (name: string, fallback: string): string => {
+    const value = vars[name] === undefined ? fallback : text(name);
+    if (value === "") wrong(name, "is required outside development");
+    else if (!isOrigin(value, isDevelopment)) wrong(name, "must be one exact https origin");
+    return value;
+  };
   const secret = (name: string): string => {
     const value = text(name);
     if (value === "") wrong(name, "is required");
@@ -199,6 +211,20 @@ export function readConfig(env: object): ConfigReading {
       "ALLOWED_ORIGINS",
       isDevelopment ? "http://localhost:5173,http://localhost:3000" : "",
     ),
+    appOrigin: origin("APP_ORIGIN", isDevelopment ? "http://localhost:5173" : ""),
+    mail: readMailSettings(
+      {
+        MAIL_TRANSPORT: vars.MAIL_TRANSPORT === undefined ? undefined : text("MAIL_TRANSPORT"),
+        MAIL_FROM: text("MAIL_FROM"),
+        MAIL_API_URL: vars.MAIL_API_URL === undefined ? undefined : text("MAIL_API_URL"),
+        MAIL_API_KEY: text("MAIL_API_KEY"),
+        EMAIL: vars.EMAIL,
+      },
+      isDevelopment,
+      wrong,
+    ),
+    passwordResetTtlSeconds: integer("PASSWORD_RESET_TTL", 3600, 1, 3600), // RST-01: an hour at most
+    emailVerifyTtlSeconds: integer("EMAIL_VERIFY_TTL", 86_400, 1, 604_800),
     accessTokenTtlSeconds: integer("ACCESS_TOKEN_TTL", 600, 1, 3600),
     refreshTokenTtlSeconds: integer("REFRESH_TOKEN_TTL", 86_400, 1, YEAR_SECONDS),
     sessionMaxAgeSeconds: integer("SESSION_MAX_AGE", 2_592_000, 1, YEAR_SECONDS),

@@ -11,14 +11,16 @@ export type StrictLimit = (typeof STRICT_LIMITS)[number];
 
 /** At most `limit` requests in any `seconds` in a row. */
 export type Rate = { limit: number; seconds: number };
-export type LimitRule = Rate & { name: LimitClass };
+/** Limits of a user's own object on mail, which are no setting. */
+export type MailLimit = "mail_by_anyone" | "mail_by_owner";
+export type LimitRule = Rate & { name: LimitClass | MailLimit };
 
 /** What is left of one limit. `resetSeconds`: until the oldest counted request counts no more. */
 export type Budget = LimitRule & { remaining: number; resetSeconds: number };
 
 export type ChargeAnswer =
   | { kind: "admitted"; budgets: Budget[] }
-  | { kind: "refused"; by: LimitClass; retryAfterSeconds: number; budgets: Budget[] };
+  | { kind: "refused"; by: LimitRule["name"]; retryAfterSeconds: number; budgets: Budget[] };
 
 /** How long a reservation may be used, and the longest that an edge goes without asking. */
 export const RESERVATION_MS = 5000;

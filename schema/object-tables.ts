@@ -76,6 +76,20 @@ export const USER_AUTHORITY_TABLES: readonly string[] = [
      one INTEGER PRIMARY KEY CHECK (one = 1),
      state TEXT NOT NULL           -- JSON of the decision's own shape: ids and time steps, no code
    ) STRICT;`,
+  `CREATE TABLE mails (
+     seq INTEGER PRIMARY KEY,
+     id TEXT NOT NULL UNIQUE,      -- what a token in it follows from, with a key that is elsewhere
+     payload TEXT NOT NULL,        -- JSON: what it is about; no token, no link
+     asked_at_ms INTEGER NOT NULL,
+     attempts INTEGER NOT NULL DEFAULT 0,
+     due_at_ms INTEGER NOT NULL
+   ) STRICT;
+   CREATE TABLE changes (
+     id TEXT PRIMARY KEY,
+     version INTEGER NOT NULL,     -- of the user before: a later one means that D1 was changed
+     payload TEXT NOT NULL,        -- JSON: what is to happen here once it was
+     look_at_ms INTEGER NOT NULL   -- when the alarm looks whether it was
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export const IP_GUARD_TABLES: readonly string[] = [LIMITS];

@@ -7,6 +7,7 @@ import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
 import type { Reservation, Wish } from "./limits.ts";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
+import type { MailAnswer, MailOrder } from "./mail.ts";
 import type { CodeUse, SpendCode, SpendCodeAnswer } from "./mfa.ts";
 import type { Denial } from "./revocation.ts";
 import type { NumericDate } from "./time.ts";
@@ -61,6 +62,8 @@ export type OpenSession = Origin &
     attempt: Pick<ReserveAttempt, "ticket" | "track"> | null;
     /** The code that the session uses up, where one was asked for. */
     code: CodeUse | null;
+    /** To be sent with it, to a new account. */
+    mail?: MailOrder;
   };
 export type OpenSessionAnswer =
   | { kind: "opened"; grant: SessionGrant; denial: Denial | null }
@@ -125,6 +128,24 @@ export type HearOfUserAnswer = {
   denial: Denial;
 };
 
+/**
+ * A change of password or e-mail that D1 is about to make, told before it is tried, so that whatever
+ * dies in between, the object looks for it. `version` is the user's before the change. Once D1 has
+ * made it: what becomes of the sessions, whether lockouts end, and what the owner is told by mail.
+ */
+export type Change = Omit<HearOfUser, "user"> & {
+  id: TokenId;
+  userId: UserId;
+  version: number;
+  type: "password_reset" | "password_changed" | "email_changed";
+  unlocks: boolean;
+  mails: MailOrder[];
+};
+/** `stale`: the user has changed since, and D1 would refuse it. */
+export type BeginAnswer = { kind: "begun" } | { kind: "stale" };
+/** D1 has made the change, and this is the user now. */
+export type EndChange = Origin & Era & { id: TokenId; user: UserState };
+
 export type ConfirmAnswer =
   /** `newest`: the family's newest refresh token. */
   | { kind: "confirmed"; user: UserState; epoch: number; newest: TokenId }
@@ -179,6 +200,9 @@ export const END_REASONS = [
   "reuse",
   "user_inactive",
   "role_changed",
+  "password_reset",
+  "password_changed",
+  "email_changed",
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
 /** Also the ends that no command wrote down. */
@@ -202,6 +226,9 @@ export interface UserAuthorityContract {
   refresh(command: Refresh): Promise<RefreshAnswer>;
   revoke(command: Revoke): Promise<RevokeAnswer>;
   hearOfUser(command: HearOfUser): Promise<HearOfUserAnswer>;
+  beginChange(change: Change): Promise<BeginAnswer>;
+  endChange(command: EndChange): Promise<HearOfUserAnswer>;
+  orderMail(order: MailOrder): Promise<MailAnswer>;
   confirm(by: Bearer): Promise<ConfirmAnswer>;
   lease(command: Lease): Promise<LeaseAnswer>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;

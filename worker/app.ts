@@ -17,6 +17,7 @@ import { admit, limitHeaders } from "./http/limits.ts";
 import { Outage, PROBLEMS, type ProblemExtras, problemAnswer, Refusal } from "./http/problems.ts";
 import { countsToLimits } from "./http/route.ts";
 import { fieldErrors } from "./http/simplejwt.ts";
+import { mountAccountUnlock } from "./routes/account-unlock.ts";
 import { mountAdminBlocks } from "./routes/admin-blocks.ts";
 import { mountAdminMigration } from "./routes/admin-migration.ts";
 import { mountAdminRevocation } from "./routes/admin-revocation.ts";
@@ -26,7 +27,11 @@ import { mountAdminUnlock } from "./routes/admin-unlock.ts";
 import { mountAdminUsers } from "./routes/admin-users.ts";
 import { mountApiKeys } from "./routes/api-keys.ts";
 import { mountDeletion } from "./routes/deletion.ts";
+import { mountDevOutbox } from "./routes/dev-outbox.ts";
 import { mountDocuments } from "./routes/documents.ts";
+import { mountEmailChange } from "./routes/email-change.ts";
+import { mountEmailVerify } from "./routes/email-verify.ts";
+import { mountEmailVerifyResend } from "./routes/email-verify-resend.ts";
 import { mountExchange } from "./routes/exchange.ts";
 import { mountExport } from "./routes/export.ts";
 import { mountHealth } from "./routes/health.ts";
@@ -38,6 +43,9 @@ import { mountOAuthIntrospect } from "./routes/oauth-introspect.ts";
 import { mountOAuthMetadata } from "./routes/oauth-metadata.ts";
 import { mountOAuthRevoke } from "./routes/oauth-revoke.ts";
 import { mountOAuthToken } from "./routes/oauth-token.ts";
+import { mountPasswordChange } from "./routes/password-change.ts";
+import { mountPasswordReset } from "./routes/password-reset.ts";
+import { mountPasswordResetConfirm } from "./routes/password-reset-confirm.ts";
 import { mountProfile } from "./routes/profile.ts";
 import { mountRefresh } from "./routes/refresh.ts";
 import { mountRegister } from "./routes/register.ts";
@@ -113,6 +121,12 @@ app.use(
   }),
 );
 
+// What is for development alone does not exist elsewhere, whatever the settings are and the method.
+app.use("/dev/*", async (c, next) => {
+  if ((c.env.ENVIRONMENT ?? "development") !== "development") throw new Refusal("not_found");
+  await next();
+});
+
 app.use(async (c, next) => {
   const { settings, requestId, now } = c.var.facts;
   if (settings.kind === "wrong" && c.req.path !== HEALTH) {
@@ -138,6 +152,13 @@ mountProfile(app);
 mountDeletion(app);
 mountExport(app);
 mountExchange(app);
+mountPasswordReset(app);
+mountPasswordResetConfirm(app);
+mountPasswordChange(app);
+mountEmailVerify(app);
+mountEmailVerifyResend(app);
+mountEmailChange(app);
+mountAccountUnlock(app);
 mountSessions(app);
 mountSecurityEvents(app);
 mountSecurityMetrics(app);
@@ -156,6 +177,7 @@ mountOAuthToken(app);
 mountOAuthRevoke(app);
 mountOAuthIntrospect(app);
 mountHealth(app);
+mountDevOutbox(app);
 mountDocuments(app);
 app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
 

@@ -23,6 +23,14 @@ export function nameAuthority(env: Env, key: string): UserAuthorityContract {
   return env.USER_AUTHORITY.getByName(`name:${key}`);
 }
 
+/**
+ * The object that keeps what was asked for by an e-mail address, whether an account holds it or not.
+ * `key` is a keyed hash of the address as it is compared.
+ */
+export function addressAuthority(env: Env, key: string): UserAuthorityContract {
+  return env.USER_AUTHORITY.getByName(`email:${key}`);
+}
+
 /** The one object that judges how often this address (`addressKey`) may ask. */
 export function ipGuard(env: Env, address: string): IpGuardContract {
   return env.IP_GUARD.getByName(address);

@@ -7,6 +7,7 @@ export { AlertDesk } from "../objects/alert-desk.ts";
 export { GlobalEpoch } from "../objects/global-epoch.ts";
 export { IpGuard } from "../objects/ip-guard.ts";
 export { UserAuthority } from "../objects/user-authority.ts";
+export { Postman } from "./mail/postman.ts";
 export { SessionVerifier } from "./rpc.ts";
 
 export default { fetch: app.fetch, scheduled, queue } satisfies ExportedHandler<Env>;

@@ -11,7 +11,7 @@ import { signingKey } from "./tokens/keyring.ts";
 import { clientKey } from "./tokens/refresh-key.ts";
 import { noteDenial } from "./user-cache.ts";
 
-type Options = Pick<OpenSession, "amr" | "deviceName" | "attempt" | "code">;
+type Options = Pick<OpenSession, "amr" | "deviceName" | "attempt" | "code" | "mail">;
 
 /** What the user's object needs to hear to open a session; its ids are new. */
 export async function openingOf(c: AppContext, user: UserState, options: Options): Promise<OpenSession> {

@@ -46,6 +46,24 @@ export async function findForLogin(db: D1Database, typed: string, decoyAt: numbe
   };
 }
 
+/** Accounts that one address may belong to: imported ones share it. */
+const SHARED_EMAIL_MAX = 10;
+
+/** Every account that this address belongs to, as it is compared. */
+export async function findByEmail(db: D1Database, email: string): Promise<UserRow[]> {
+  const query = `SELECT ${COLUMNS} FROM users WHERE email_key = ? ORDER BY id LIMIT ?`;
+  const { results } = await reach("database", () =>
+    db.prepare(query).bind(emailKey(email), SHARED_EMAIL_MAX).all<UserRow>(),
+  );
+  return results;
+}
+
+/** The user, or null. */
+export async function findUser(db: D1Database, id: UserId): Promise<UserRow | null> {
+  const query = `SELECT ${COLUMNS} FROM users WHERE id = ?`;
+  return reach("database", () => db.prepare(query).bind(id).first<UserRow>());
+}
+
 export type NewUser = { username: string; email: string | null; passwordHash: string; now: NumericDate };
 
 /**
@@ -108,6 +126,23 @@ export async function replaceHash(
 async function hashDigest(encoded: string): Promise<string> {
   const bytes = new TextEncoder().encode(JSON.stringify([encoded]));
   return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}
+
+/** Replaces the password of the user that was read, and of no later version; null if there is one. */
+export async function changePassword(
+  db: D1Database,
+  user: UserRow,
+  renewed: string,
+): Promise<UserRow | null> {
+  const query = `UPDATE users SET password_hash = ?, version = version + 1
+    WHERE id = ? AND version = ? AND password_hash = ? AND is_active = 1 RETURNING ${COLUMNS}`;
+  const bound = [renewed, user.id, user.version, user.password_hash];
+  return reach("database", () =>
+    db
+      .prepare(query)
+      .bind(...bound)
+      .first<UserRow>(),
+  );
 }
 
 /** Notes the time of a login, and the first one of an imported user. Of no consequence if it is lost. */

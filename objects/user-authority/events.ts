@@ -6,6 +6,7 @@ import type { AuditEvent, EventType } from "../../schema/audit-events.ts";
 import type { SettleAttempt } from "../../schema/lockout.ts";
 import type { NumericDate } from "../../schema/time.ts";
 import type {
+  Change,
   EndReason,
   HearOfUser,
   OpenSession,
@@ -23,6 +24,9 @@ const EVENT_OF: Record<EndReason, EventType> = {
   reuse: "token_reuse_detected",
   user_inactive: "session_revoked",
   role_changed: "session_revoked",
+  password_reset: "session_revoked",
+  password_changed: "session_revoked",
+  email_changed: "session_revoked",
 };
 
 const SYSTEM = "system";
@@ -206,6 +210,11 @@ export function accountDeleted(
     client: { ip: null, country: null, userAgent: null },
     details: {},
   };
+}
+
+/** D1 has changed the user's password or e-mail. */
+export function userChanged({ id, userId, type, client, requestId }: Change, at: NumericDate): AuditEvent {
+  return { id: `${id}.${type}`, at, type, userId, sid: null, reason: null, requestId, client, details: {} };
 }
 
 function common({ user }: Account, { client, requestId, actor }: Origin, at: NumericDate) {

@@ -2,8 +2,10 @@
  * The lockouts of one account, or of one name that nobody has: loads, decides, writes, tells. Its
  * methods run inside a turn of the object.
  */
+import { asUserId } from "../../schema/ids.ts";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt, Track } from "../../schema/lockout.ts";
 import type { OpenSession, Origin } from "../../schema/user-authority.ts";
+import type { Mails } from "../mails.ts";
 import type { Outbox } from "../outbox.ts";
 import { DELIVERY_DELAY_MS } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
@@ -22,11 +24,13 @@ import type { Turn } from "./turn.ts";
 export class Guesses {
   readonly #sql: SqlStorage;
   readonly #outbox: Outbox;
+  readonly #mails: Mails;
   readonly #wakeUp: WakeUp;
 
-  constructor(sql: SqlStorage, outbox: Outbox, wakeUp: WakeUp) {
+  constructor(sql: SqlStorage, outbox: Outbox, mails: Mails, wakeUp: WakeUp) {
     this.#sql = sql;
     this.#outbox = outbox;
+    this.#mails = mails;
     this.#wakeUp = wakeUp;
   }
 
@@ -37,7 +41,7 @@ export class Guesses {
     return answer;
   }
 
-  /** One row written; one more for each event, of a wrong code and of a lock, and an alarm. */
+  /** One row written; one more for each event, of a wrong code and of a lock, two for its mail, and an alarm. */
   settle(command: SettleAttempt, turn: Turn): void {
     const { now, nowMs, policy } = turn;
     const { lockout, hasFailed, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
@@ -47,6 +51,9 @@ export class Guesses {
     if (hasLocked) {
       const isFinal = lockout.consecutive >= policy.lockoutCeiling;
       this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
+      const userId = command.userId === null ? null : asUserId(command.userId);
+      const id = command.ticket;
+      if (userId !== null) this.#mails.order({ id, mail: { kind: "account_unlock", userId } }, turn);
     }
     if (hasFailedByCode || hasLocked) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }

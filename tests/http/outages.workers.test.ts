@@ -125,6 +125,10 @@ describe("settings", () => {
   it("outside development a request without a client address is refused", async () => {
     const production = {
       ENVIRONMENT: "production",
+      APP_ORIGIN: "https://app.test",
+      MAIL_TRANSPORT: "resend",
+      MAIL_FROM: "auth@authority.test",
+      MAIL_API_KEY: "test-only",
       ISSUER: "https://authority.test",
       AUDIENCE: "https://authority.test",
       ALLOWED_ORIGINS: "https://app.test",

@@ -130,6 +130,10 @@ describe("a part that is down", () => {
 describe("issuer and audience", () => {
   const PRODUCTION = {
     ENVIRONMENT: "production",
+    APP_ORIGIN: "https://app.test",
+    MAIL_TRANSPORT: "resend",
+    MAIL_FROM: "auth@authority.test",
+    MAIL_API_KEY: "test-only",
     ISSUER: ORIGIN,
     AUDIENCE: "https://api.test",
     ALLOWED_ORIGINS: "https://app.test",

@@ -19,6 +19,10 @@ const PRODUCTION = {
   ENVIRONMENT: "production",
   ISSUER: "https://id.example.com",
   AUDIENCE: "https://api.example.com",
+  APP_ORIGIN: "https://app.example.com",
+  MAIL_TRANSPORT: "resend",
+  MAIL_FROM: "Session Authority <auth@example.com>",
+  MAIL_API_KEY: "re_0123456789",
 };
 
 // Name, member, default, lowest, highest; default count and seconds; the default and the other choices.
@@ -34,6 +38,8 @@ const NUMBERS: [string, keyof Config, number, number, number][] = [
   ["LOCKOUT_WINDOW", "lockoutWindowSeconds", 900, 1, 86_400],
   ["LOCKOUT_DURATION", "lockoutDurationSeconds", 1800, 1, 86_400],
   ["LOCKOUT_CEILING", "lockoutCeiling", 100, 1, 100_000],
+  ["PASSWORD_RESET_TTL", "passwordResetTtlSeconds", 3600, 1, 3600],
+  ["EMAIL_VERIFY_TTL", "emailVerifyTtlSeconds", 86_400, 1, 604_800],
   ["AUDIT_RETENTION_DAYS", "auditRetentionDays", 90, 1, 3650],
 ];
 
@@ -182,9 +188,12 @@ describe("choices", () => {
     "contract §2: %s: the first is the default, each is taken, in this spelling only",
     ([name, key, all]) => {
       expect(read(LEAST)[key]).toBe(all[0]);
-      for (const value of all) expect(read({ ...PRODUCTION, [name]: value })[key]).toBe(value);
+      for (const value of all) {
+        const base = value === "development" ? LEAST : PRODUCTION;
+        expect(read({ ...base, [name]: value })[key]).toBe(value);
+      }
       for (const value of ["", "Global", "PRODUCTION", "prod", ` ${all[0]}`, "toString", 1, null]) {
-        expect(wrongSettings({ ...PRODUCTION, [name]: value })).toEqual([name]);
+        expect(wrongSettings({ ...LEAST, [name]: value })).toEqual([name]);
       }
     },
   );
@@ -201,7 +210,8 @@ describe("ISSUER and AUDIENCE", () => {
   });
 
   test.for(["staging", "production"])("contract §2: in %s they are required", (ENVIRONMENT) => {
-    expect(wrongSettings({ ...LEAST, ENVIRONMENT })).toEqual(["AUDIENCE", "ISSUER"]);
+    const required = ["APP_ORIGIN", "AUDIENCE", "ISSUER", "MAIL_TRANSPORT"];
+    expect(wrongSettings({ ...LEAST, ENVIRONMENT })).toEqual(required);
     expect(wrongSettings({ ...PRODUCTION, ENVIRONMENT, ISSUER: "" })).toEqual(["ISSUER"]);
     expect(wrongSettings({ ...PRODUCTION, ENVIRONMENT, AUDIENCE: "" })).toEqual(["AUDIENCE"]);
     expect(read({ ...PRODUCTION, ENVIRONMENT })).toMatchObject({
@@ -379,6 +389,94 @@ describe("secrets", () => {
         if (reading.kind === "wrong") expect(JSON.stringify(reading.problems)).not.toContain(text);
       }),
     );
+  });
+});
+
+describe("mail", () => {
+  test("contract §6: in development mail is kept and never sent, whatever is asked", () => {
+    expect(read(LEAST).mail).toEqual({ transport: "outbox" });
+    expect(read({ ...LEAST, MAIL_TRANSPORT: "outbox" }).mail).toEqual({ transport: "outbox" });
+    for (const MAIL_TRANSPORT of ["", "resend", "cloudflare"]) {
+      expect(wrongSettings({ ...LEAST, MAIL_TRANSPORT })).toEqual(["MAIL_TRANSPORT"]);
+    }
+  });
+
+  test("outside development a transport is required, and development's is none", () => {
+    for (const MAIL_TRANSPORT of [undefined, "", "outbox", "smtp", "Resend", 5]) {
+      expect(wrongSettings({ ...PRODUCTION, MAIL_TRANSPORT })).toContain("MAIL_TRANSPORT");
+    }
+  });
+
+  test("an HTTP API needs a sender and a key; its address is Resend's unless said", () => {
+    const { MAIL_FROM: from, MAIL_API_KEY: apiKey } = PRODUCTION;
+    const apiUrl = "https://api.resend.com/emails";
+    expect(read(PRODUCTION).mail).toEqual({ transport: "resend", from, apiUrl, apiKey });
+    const { MAIL_FROM: _from, MAIL_API_KEY: _key, ...rest } = PRODUCTION;
+    expect(wrongSettings(rest)).toEqual(["MAIL_API_KEY", "MAIL_FROM"]);
+    for (const MAIL_API_KEY of ["", "two words", "line\nfeed", 5]) {
+      expect(wrongSettings({ ...PRODUCTION, MAIL_API_KEY }).slice(0, 1)).toEqual(["MAIL_API_KEY"]);
+    }
+  });
+
+  test.for(["auth@example.com", "Authority <auth@example.com>", "Ä B <a.b@c.de>"])(
+    "%s may send",
+    (MAIL_FROM) => {
+      expect(wrongSettings({ ...PRODUCTION, MAIL_FROM })).toEqual([]);
+    },
+  );
+
+  test.for([
+    "",
+    "nobody",
+    "A <nobody>",
+    "<a@b.de>",
+    'A "B" <a@b.de>',
+    "A\r\nBcc: x <a@b.de>",
+    "A <a@b.de>, C <c@d.de>",
+  ])("%j may not send", (MAIL_FROM) => {
+    expect(wrongSettings({ ...PRODUCTION, MAIL_FROM })).toEqual(["MAIL_FROM"]);
+  });
+
+  test.for([
+    "https://mail.example.com/send?a=b",
+    "http://127.0.0.1:8025/emails",
+    "http://localhost:1",
+    "http://[::1]:1",
+  ])("%s is an address to send to", (MAIL_API_URL) => {
+    expect(wrongSettings({ ...PRODUCTION, MAIL_API_URL })).toEqual([]);
+  });
+
+  test.for([
+    "",
+    "mail.example.com",
+    "http://mail.example.com",
+    "https://a:b@example.com",
+    "ftp://example.com",
+  ])("a key never goes to %j", (MAIL_API_URL) => {
+    expect(wrongSettings({ ...PRODUCTION, MAIL_API_URL })).toEqual(["MAIL_API_URL"]);
+  });
+
+  test("Cloudflare's transport needs its binding", () => {
+    const cloudflare = { ...PRODUCTION, MAIL_TRANSPORT: "cloudflare" };
+    expect(wrongSettings(cloudflare)).toEqual(["EMAIL"]);
+    expect(read({ ...cloudflare, EMAIL: { send: () => undefined } }).mail).toMatchObject({
+      transport: "cloudflare",
+    });
+  });
+
+  test("RST-04: APP_ORIGIN is one exact origin, https and set outside development", () => {
+    expect(read(LEAST).appOrigin).toBe("http://localhost:5173");
+    expect(read(PRODUCTION).appOrigin).toBe("https://app.example.com");
+    for (const APP_ORIGIN of [
+      undefined,
+      "",
+      "http://app.example.com",
+      "https://app.example.com/",
+      "app.example.com",
+      "*",
+    ]) {
+      expect(wrongSettings({ ...PRODUCTION, APP_ORIGIN })).toEqual(["APP_ORIGIN"]);
+    }
   });
 });
 

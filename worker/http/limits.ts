@@ -76,7 +76,7 @@ async function charge(
   const nowMs = readClockMs();
   const members = pooled.map((name) => memberOf(c, address, name, nowMs));
   const paid = members.filter(({ isPaid }) => isPaid);
-  const unpaid = members.filter(({ isPaid }) => !isPaid).map(({ rule }) => rule.name);
+  const unpaid = pooled.filter((_name, index) => members[index]?.isPaid === false);
   const rules = [...unpaid, ...strict].map((name) => ({ name, ...rates[name] }));
   const guess = guesses ? openGuess(c) : null;
   const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules, guess));

@@ -2,13 +2,13 @@
 import { z } from "@hono/zod-openapi";
 import { impersonatesEmail, isEmail, isUsername, normalizeUsername } from "../../schema/identity.ts";
 import { AMR_PASSWORD } from "../../schema/mfa.ts";
+import { userState } from "../../schema/users.ts";
 import { tell } from "../audit.ts";
 import { type App, serviceOf } from "../context.ts";
-import { randomBytes } from "../entropy.ts";
+import { newTokenId, randomBytes } from "../entropy.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { commonPasswords } from "../passwords/common.ts";
-import { passwordProblems } from "../passwords/policy.ts";
+import { requireAcceptable } from "../new-password.ts";
 import { hashPassword } from "../passwords/registry.ts";
 import { openSession } from "../sessions.ts";
 import { handOver, tokenAnswer, tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
@@ -38,7 +38,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["register"],
-    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 1 alarm, the object's tables), 1 hash, 2 signatures",
+    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 2 more for an address to verify, 1 alarm, the object's tables), 1 hash, 2 signatures",
     missing: "Username, password, and password confirmation are required",
   },
   {
@@ -65,11 +65,14 @@ export function mountRegister(app: App): void {
       const passwordHash = await hashPassword(password, randomBytes);
       const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.var.facts.now });
       if (user === null) throw new Refusal("user_exists");
+      const { id: userId } = userState(user);
+      const verification = { id: newTokenId(), mail: { kind: "email_verify" as const, userId } };
       const opened = await openSession(c, user, {
         amr: AMR_PASSWORD,
         deviceName: null,
         attempt: null,
         code: null,
+        ...(email === null ? {} : { mail: verification }),
       });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
       tell(c, { type: "user_registered", userId: user.id, actor: `user:${user.id}`, sid: opened.grant.sid });
@@ -81,9 +84,7 @@ export function mountRegister(app: App): void {
     async (c) => {
       const { username, email, password, password2 } = c.req.valid("json");
       if (password !== password2) throw new Refusal("password_mismatch");
-      const policy = { minLength: serviceOf(c).config.passwordLengthMin, isCommon: await commonPasswords() };
-      const weak = passwordProblems(password, policy, { username, email });
-      if (weak.length > 0) throw new Refusal("weak_password", { details: weak });
+      await requireAcceptable(c, password, { username, email });
       if (impersonatesEmail(username, email)) {
         const message = "must not look like an e-mail address other than the account's own";
         throw new Refusal("invalid_request", { details: [{ field: "username", message }] });

@@ -1,0 +1,201 @@
+/** Where mail and its tokens are kept, what survives what, and what is told of it. */
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { type Answer, ask, login, PASSWORD, refresh, register, uniqueAddress } from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+import { askWith, down } from "../support/faults.ts";
+import {
+  addressObject,
+  askForReset,
+  confirmReset,
+  handOver,
+  mailed,
+  objectOf,
+  outbox,
+  RESET,
+  resetToken,
+} from "../support/mail.ts";
+
+afterEach(() => {
+  stopClock();
+  vi.restoreAllMocks();
+});
+
+const NEW_PASSWORD = "another quiet harbour 28";
+const signIn = (username: string, password: string): Promise<Answer> =>
+  ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
+
+/** The namespace whose stubs cannot be reached for one method. */
+function failing(method: string) {
+  return {
+    getByName: (name: string) => {
+      const stub = env.USER_AUTHORITY.getByName(name);
+      const call = (key: string | symbol, args: unknown[]) =>
+        Reflect.apply(Reflect.get(stub, key), stub, args);
+      const get = (_target: object, key: string | symbol) => {
+        return (...args: unknown[]) =>
+          key === method ? Promise.reject(new Error("the network is down")) : call(key, args);
+      };
+      return new Proxy({}, { get });
+    },
+  };
+}
+
+const confirmWith = (overrides: Record<string, unknown>, token: string) =>
+  askWith(overrides, "/api/accounts/password/reset/confirm", {
+    method: "POST",
+    body: JSON.stringify({ token, new_password: NEW_PASSWORD }),
+    headers: { "CF-Connecting-IP": uniqueAddress() },
+  });
+
+describe("/dev/outbox", () => {
+  it("contract §6: newest first, of one address in any case or of all; it does not exist elsewhere", async () => {
+    const user = await register();
+    await resetToken(user.email);
+    const messages = await outbox(user.email.toUpperCase());
+    expect(messages.map(({ subject }) => subject)).toEqual([
+      "Reset your password",
+      "Confirm your email address",
+    ]);
+    expect(Object.keys(messages[0] ?? {}).sort()).toEqual(["created_at", "html", "subject", "text", "to"]);
+    expect((await ask("/dev/outbox")).body.messages.length).toBeGreaterThan(1);
+    for (const ENVIRONMENT of ["staging", "production"]) {
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const answer = await askWith({ ENVIRONMENT }, "/dev/outbox", { method });
+        expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
+      }
+    }
+  });
+});
+
+describe("no token is kept or told", () => {
+  it("RST-04, LOG-01, LOG-05: neither any table of D1 or of an object, nor any line of the log holds one", async () => {
+    const lines: string[] = [];
+    vi.spyOn(console, "log").mockImplementation((line: unknown) => void lines.push(String(line)));
+    const user = await register();
+    await askForReset(user.email);
+    const waiting = await dumpObject(await addressObject(user.email));
+    const token = await resetToken(user.email);
+    const objects = [
+      await dumpObject(objectOf(user)),
+      await dumpObject(await addressObject(user.email)),
+      waiting,
+    ];
+    const everything = [await dumpDatabase(), ...objects].join("\n");
+    expect(everything).toContain(user.username);
+    expect(everything).not.toContain(token);
+    expect((await confirmReset(token, NEW_PASSWORD)).status).toBe(200);
+    expect(lines.length).toBeGreaterThan(0);
+    for (const secret of [token, NEW_PASSWORD, user.email]) expect(lines.join("\n")).not.toContain(secret);
+  });
+});
+
+describe("what dies in between", () => {
+  it("RST-07: with the object down nothing is changed and the token stays good", async () => {
+    const user = await register();
+    const token = await resetToken(user.email);
+    const answer = await confirmWith({ USER_AUTHORITY: failing("beginChange") }, token);
+    expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
+    expect((await confirmReset(token, NEW_PASSWORD)).status).toBe(200);
+  });
+
+  it("RST-07: with D1 down after the object was told, the old password and the token stay good", async () => {
+    const user = await register();
+    const token = await resetToken(user.email);
+    const prepare = env.DB.prepare.bind(env.DB);
+    const DB = { prepare, batch: () => Promise.reject(new Error("the network is down")) };
+    expect((await confirmWith({ DB }, token)).status).toBe(503);
+    passSeconds(61);
+    await handOver(objectOf(user)); // it looks, and D1 has changed nothing
+    expect((await refresh(user.refresh, { address: uniqueAddress() })).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
+    expect((await confirmReset(token, NEW_PASSWORD)).status).toBe(200);
+  });
+
+  it("DUR-03: once D1 has the new password, the object ends the sessions by itself, and the owner is told", async () => {
+    const user = await register();
+    const other = await login(user);
+    const answer = await confirmWith({ USER_AUTHORITY: failing("endChange") }, await resetToken(user.email));
+    expect(answer.status).toBe(503);
+    await evictDurableObject(objectOf(user));
+    passSeconds(61);
+    await handOver(objectOf(user));
+    await handOver(objectOf(user));
+    for (const session of [user, other]) {
+      expect((await refresh(session.refresh, { address: uniqueAddress() })).body.code).toBe(
+        "refresh_token_revoked",
+      );
+    }
+    expect((await outbox(user.email)).filter(({ subject }) => /was reset/.test(subject))).toHaveLength(1);
+  });
+
+  it("DUR-03: or at the next login, which lives on itself", async () => {
+    const user = await register();
+    await confirmWith({ USER_AUTHORITY: failing("endChange") }, await resetToken(user.email));
+    const fresh = await signIn(user.username, NEW_PASSWORD);
+    expect(fresh.status).toBe(200);
+    expect((await refresh(user.refresh, { address: uniqueAddress() })).body.code).toBe(
+      "refresh_token_revoked",
+    );
+    passSeconds(61);
+    await handOver(objectOf(user));
+    expect((await refresh(fresh.body.refresh_token, { address: uniqueAddress() })).status).toBe(200);
+    expect(await mailed(user.email, /was reset/)).toHaveLength(1);
+  });
+
+  it("a change that lost its race leaves nothing behind that could end a later session", async () => {
+    const user = await register();
+    const token = await resetToken(user.email);
+    const answers = await Promise.all(Array.from({ length: 6 }, () => confirmReset(token, NEW_PASSWORD)));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const fresh = await signIn(user.username, NEW_PASSWORD);
+    passSeconds(61);
+    await handOver(objectOf(user));
+    expect((await refresh(fresh.body.refresh_token, { address: uniqueAddress() })).status).toBe(200);
+    expect((await outbox(user.email)).filter(({ subject }) => /was reset/.test(subject))).toHaveLength(1);
+  });
+
+  it("a mail waits in its object: eviction and an outage of D1 lose nothing, and double nothing", async () => {
+    const user = await register();
+    await mailed(user.email, /^Confirm/);
+    await askForReset(user.email);
+    await evictDurableObject(await addressObject(user.email));
+    expect(await mailed(user.email, RESET)).toHaveLength(1);
+    const order = { id: "AAAAAAAAAAAAAAAAAAAAAA", mail: { kind: "password_reset", userId: user.id } };
+    await runInDurableObject(objectOf(user), (_object, { storage: { sql } }) => {
+      expect(sql.exec("SELECT * FROM mails").toArray(), "what was handed over is forgotten").toEqual([]);
+    });
+    const postman = (await import("cloudflare:workers")).exports.Postman;
+    const delivery = { ...order, askedAtMs: Date.now() } as never;
+    for (let i = 0; i < 3; i += 1) expect(await postman.deliver(delivery)).toEqual({ kind: "done" });
+    expect(await mailed(user.email, RESET, 2), "delivered thrice, it is one message").toHaveLength(2);
+  });
+
+  it("an outage of the address's object is 503, never a 200 that nothing follows", async () => {
+    const init = { method: "POST", body: JSON.stringify({ email: "a@example.com" }) };
+    const USER_AUTHORITY = { getByName: () => down() };
+    const answer = await askWith({ USER_AUTHORITY }, "/api/accounts/password/reset", init);
+    expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
+  });
+});
+
+async function dumpDatabase(): Promise<string> {
+  const { results } = await env.DB.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all<{
+    name: string;
+  }>();
+  const names = results.map(({ name }) => name).filter((name) => !/^(?:sqlite_|_cf_)/.test(name));
+  const tables = await Promise.all(
+    names.map(async (name) => (await env.DB.prepare(`SELECT * FROM "${name}"`).all()).results),
+  );
+  return JSON.stringify(tables);
+}
+
+function dumpObject(stub: DurableObjectStub): Promise<string> {
+  return runInDurableObject(stub, (_object, { storage: { sql } }) => {
+    const names = sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray();
+    const own = names.map(({ name }) => name).filter((name) => !/^(?:sqlite_|_cf_)/.test(name));
+    return JSON.stringify(own.map((name) => sql.exec(`SELECT * FROM "${name}"`).toArray()));
+  });
+}

@@ -1,0 +1,13 @@
+/** A finished message, and what takes it. */
+import type { NumericDate } from "../../schema/time.ts";
+
+/** `id` is the same whenever the same mail is tried again. */
+export type Message = { id: string; to: string; subject: string; text: string; html: string };
+
+export interface Mailer {
+  /**
+   * Hands one message over; throws if it was not, or not surely, taken. What it throws quotes neither
+   * address nor message, since it is logged.
+   */
+  send(message: Message, now: NumericDate): Promise<void>;
+}

@@ -1,0 +1,175 @@
+/**
+ * Mailed tokens, and the only SQL of `mailed_tokens` and of the changes that one of them allows.
+ *
+ * A token is 256 bits that follow from the id of its mail and a key that only the edge holds; D1
+ * keeps its SHA-256. It is good once, while it is the newest of its user and purpose, and as long as
+ * the user is what it was made for: `password_version` is `users.version`, which every change of
+ * password, e-mail, role or activity moves (RST-01, RST-05). To confirm an address only that matters.
+ */
+import { base64url } from "jose";
+import type { Config } from "../schema/config.ts";
+import { emailKey, usernameKey } from "../schema/identity.ts";
+import type { TokenId } from "../schema/ids.ts";
+import type { MailedPurpose } from "../schema/mail.ts";
+import type { NumericDate } from "../schema/time.ts";
+import type { UserRow } from "../schema/users.ts";
+import { reach } from "./authorities.ts";
+import { keyedHash } from "./tokens/refresh-key.ts";
+import { COLUMNS } from "./users.ts";
+
+const TOKEN = /^[A-Za-z0-9_-]{43}$/;
+/** A good token of `?1` digest at `?2` now, beside its user. */
+const IS_GOOD = `digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND user_id = users.id AND users.is_active = 1
+  AND CASE purpose WHEN 'email_verify' THEN mailed_tokens.email = users.email
+    ELSE password_version = users.version END`;
+const USE = "UPDATE mailed_tokens SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL";
+
+/** The token of a mail: the same for the same mail, and nobody else can make it. */
+export async function mailedToken(config: Config, purpose: MailedPurpose, mailId: TokenId): Promise<string> {
+  return base64url.encode(await keyedHash(config, `mailed:${purpose}`, mailId));
+}
+
+export type Issue = {
+  token: string;
+  purpose: MailedPurpose;
+  user: UserRow;
+  email: string;
+  /** The order of asking, in milliseconds: an older one never replaces a newer one. */
+  askedAtMs: number;
+  now: NumericDate;
+  ttlSeconds: number;
+};
+
+/**
+ * Makes the token good, and every older one of the user and purpose bad. Again for the same token:
+ * its life begins anew. False if a newer one exists, if it was used, or if the user has changed
+ * since `user` was read.
+ */
+export async function issueToken(db: D1Database, issue: Issue): Promise<boolean> {
+  const { token, purpose, user, email, askedAtMs, now, ttlSeconds } = issue;
+  const digest = await digestOf(token);
+  const [issued] = await reach("database", () =>
+    db.batch([
+      db
+        .prepare(
+          `INSERT INTO mailed_tokens
+             (digest, user_id, purpose, email, password_version, created_at, issued_at_ms, expires_at)
+           SELECT ?1, id, ?3, ?4, version, ?6, ?7, ?8 FROM users
+           WHERE id = ?2 AND version = ?5 AND is_active = 1 AND NOT EXISTS (SELECT 1 FROM mailed_tokens AS newer
+             WHERE newer.user_id = ?2 AND newer.purpose = ?3 AND newer.issued_at_ms > ?7)
+           ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at
+             WHERE used_at IS NULL AND email = excluded.email
+               AND (purpose = 'email_verify' OR password_version = excluded.password_version)
+           RETURNING digest`,
+        )
+        .bind(digest, user.id, purpose, email, user.version, now, askedAtMs, now + ttlSeconds),
+      db
+        .prepare(
+          "DELETE FROM mailed_tokens WHERE user_id = ?1 AND purpose = ?2 AND digest <> ?3 AND issued_at_ms < ?4",
+        )
+        .bind(user.id, purpose, digest, askedAtMs),
+    ]),
+  );
+  return issued?.results.length === 1;
+}
+
+export type FoundToken = { digest: string; user: UserRow; purpose: MailedPurpose; email: string };
+
+/** Whose good token this is, if it is one of these purposes; looking uses nothing up. */
+export async function findToken(
+  db: D1Database,
+  token: string,
+  purposes: readonly MailedPurpose[],
+  now: NumericDate,
+): Promise<FoundToken | null> {
+  if (!TOKEN.test(token)) return null;
+  const digest = await digestOf(token);
+  const ofToken = (column: string) => `(SELECT mailed_tokens.${column} FROM mailed_tokens WHERE digest = ?1)`;
+  const query = `SELECT ${COLUMNS}, ${ofToken("purpose")} AS purpose, ${ofToken("email")} AS mailed_to FROM users
+    WHERE id = ${ofToken("user_id")} AND EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD})`;
+  const row = await reach("database", () =>
+    db.prepare(query).bind(digest, now).first<UserRow & { purpose: MailedPurpose; mailed_to: string }>(),
+  );
+  if (row === null || !purposes.includes(row.purpose)) return null;
+  const { purpose, mailed_to, ...user } = row;
+  return { digest, user, purpose, email: mailed_to };
+}
+
+/** Uses the token up and sets the password, in one transaction; null if somebody was faster (RST-02). */
+export async function useForPassword(
+  db: D1Database,
+  { digest }: FoundToken,
+  passwordHash: string,
+  now: NumericDate,
+): Promise<UserRow | null> {
+  const change = `UPDATE users SET password_hash = ?3, version = version + 1
+    WHERE EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD} AND purpose = 'password_reset')
+      AND id = (SELECT user_id FROM mailed_tokens WHERE digest = ?1) RETURNING ${COLUMNS}`;
+  return use(db, db.prepare(change).bind(digest, now, passwordHash), digest, now);
+}
+
+/** Uses the token up and notes that the address is the user's; null if somebody was faster. */
+export async function useForVerification(
+  db: D1Database,
+  { digest }: FoundToken,
+  now: NumericDate,
+): Promise<UserRow | null> {
+  const change = `UPDATE users SET email_verified = 1
+    WHERE EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD} AND purpose = 'email_verify')
+      AND id = (SELECT user_id FROM mailed_tokens WHERE digest = ?1) RETURNING ${COLUMNS}`;
+  return use(db, db.prepare(change).bind(digest, now), digest, now);
+}
+
+/** Uses the token up and makes its address the user's; null if somebody was faster, or has the address. */
+export async function useForNewEmail(
+  db: D1Database,
+  { digest, email }: FoundToken,
+  now: NumericDate,
+): Promise<UserRow | null> {
+  const change = `UPDATE users SET email = ?3, email_key = ?4, email_verified = 1, version = version + 1
+    WHERE EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD} AND purpose = 'email_change')
+      AND id = (SELECT user_id FROM mailed_tokens WHERE digest = ?1) AND NOT ${isTaken("?4", "?5", "users.id")}
+    RETURNING ${COLUMNS}`;
+  const bound = [digest, now, email, emailKey(email), usernameKey(email)];
+  return use(db, db.prepare(change).bind(...bound), digest, now);
+}
+
+/** Uses the token up for what an object does; false if somebody was faster. */
+export async function useToken(db: D1Database, { digest }: FoundToken, now: NumericDate): Promise<boolean> {
+  const { meta } = await reach("database", () => db.prepare(USE).bind(digest, now).run());
+  return meta.changes === 1;
+}
+
+/** Whether another account has this address, or a name that reads like it (contract §3). */
+export async function isEmailTaken(db: D1Database, email: string, by: UserRow): Promise<boolean> {
+  const query = `SELECT ${isTaken("?1", "?2", "?3")} AS taken`;
+  const row = await reach("database", () =>
+    db.prepare(query).bind(emailKey(email), usernameKey(email), by.id).first<{ taken: number }>(),
+  );
+  return row?.taken === 1;
+}
+
+/** SQL: another account than `id` has this address, or a name that reads like it. */
+function isTaken(key: string, name: string, id: string): string {
+  return `(EXISTS (SELECT 1 FROM users AS other WHERE other.email_key = ${key} AND other.id <> ${id})
+    OR EXISTS (SELECT 1 FROM users AS other WHERE other.username_key = ${name} AND other.id <> ${id}))`;
+}
+
+/** The change that the token allows, then its end: the user's version may move in between. */
+async function use(
+  db: D1Database,
+  change: D1PreparedStatement,
+  digest: string,
+  now: NumericDate,
+): Promise<UserRow | null> {
+  const ifChanged = `${USE} AND changes() > 0`;
+  const [changed] = await reach("database", () =>
+    db.batch<UserRow>([change, db.prepare(ifChanged).bind(digest, now)]),
+  );
+  return changed?.results[0] ?? null;
+}
+
+async function digestOf(token: string): Promise<string> {
+  const bytes = new TextEncoder().encode(token);
+  return base64url.encode(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+}

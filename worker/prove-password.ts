@@ -1,0 +1,23 @@
+/** Asking a signed-in user for the password once more, through the gate of every guess. */
+import { type UserRow, userState } from "../schema/users.ts";
+import { deviceOf, trackOf } from "./auth/device.ts";
+import { reach, userAuthority } from "./authorities.ts";
+import type { AppContext } from "./context.ts";
+import { guess } from "./guess.ts";
+import { Refusal } from "./http/problems.ts";
+import { verifyPassword } from "./passwords/registry.ts";
+
+/** Returns if the password is the user's; throws 401, or 429 while guessing is locked (LCK-06). */
+export async function provePassword(c: AppContext, user: UserRow, password: string): Promise<void> {
+  const { id: userId, username } = userState(user);
+  const track = trackOf(await deviceOf(c), userId);
+  const { client, requestId } = c.var.facts;
+  const proven = await guess(c, { userId, typed: username, track }, async (attempt) => {
+    const { matches } = await verifyPassword(password, user.password_hash);
+    if (!matches || user.is_active !== 1) return null;
+    const command = { ...attempt, outcome: "success" as const, userId, client, requestId };
+    await reach("user_authority", () => userAuthority(c.env, userId).settleAttempt(command));
+    return true;
+  });
+  if (proven === null) throw new Refusal("invalid_credentials");
+}
