@@ -33,7 +33,7 @@ export class Mails {
     this.#wakeUp = wakeUp;
   }
 
-  /** Two rows written; none if it is limited or was ordered before and still waits. */
+  /** Three rows written, two for a notice; none if it is limited or was ordered before and still waits. */
   order({ id, mail }: MailOrder, { nowMs }: Turn): MailAnswer {
     if (this.#sql.exec("SELECT 1 FROM mails WHERE id = ?", id).toArray().length > 0)
       return { kind: "ordered" };

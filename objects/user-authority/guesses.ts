@@ -41,7 +41,7 @@ export class Guesses {
     return answer;
   }
 
-  /** One row written; one more for each event, of a wrong code and of a lock, two for its mail, and an alarm. */
+  /** One row written; one more for each event, of a wrong code and of a lock, three for its mail, and an alarm. */
   settle(command: SettleAttempt, turn: Turn): void {
     const { now, nowMs, policy } = turn;
     const { lockout, hasFailed, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);

@@ -49,3 +49,11 @@ it("a second factor: activated, a login in two steps, taken off by a recovery co
   expect(second).toHaveProperty("message", "Login successful");
   expect(login).toHaveProperty("message", "Login successful");
 });
+
+it("a forgotten password: asked for, set once by the mailed link, good for a login", () => {
+  const [asked, set, again, login] = lines(block("A forgotten password"));
+  expect(asked).toHaveProperty("message", expect.stringMatching(/on its way/));
+  expect(set).toHaveProperty("message", "Password reset successful");
+  expect(again).toHaveProperty("code", "invalid_reset_token");
+  expect(login).toHaveProperty("message", "Login successful");
+});

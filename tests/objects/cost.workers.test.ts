@@ -3,6 +3,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
 import { ask, login, refresh, register, type SignedIn, unique } from "../support/client.ts";
+import { addressObject, askForReset, confirmReset, resetToken } from "../support/mail.ts";
 import { askUnder, NO_ABUSE } from "../support/settings.ts";
 
 type Cost = { rowsWritten: number; alarms: number };
@@ -123,4 +124,48 @@ it("a wrong guess writes one row more in the guard, of its failures; a right one
   await wrong();
   expect((await costOf(guard, wrong)).rowsWritten).toBe(3);
   expect((await costOf(guard, () => login(user))).rowsWritten, "watched, and nothing to take back").toBe(2);
+});
+
+it("asking for a reset writes as much for an address that somebody has as for one that nobody has", async () => {
+  const user = await register();
+  const costs: Cost[] = [];
+  for (const email of [user.email, `${unique("nobody")}@example.com`]) {
+    await askForReset(email);
+    costs.push(await costOf(await addressObject(email), () => askForReset(email)));
+    await askForReset(email);
+    costs.push(await costOf(await addressObject(email), () => askForReset(email)));
+  }
+  const [first, limited] = [
+    { rowsWritten: 3, alarms: 0 },
+    { rowsWritten: 0, alarms: 0 },
+  ];
+  expect(costs).toEqual([first, limited, first, limited]);
+});
+
+it("a reset writes as many rows for one session as for ten", async () => {
+  const costs: Cost[] = [];
+  for (const sessions of [1, 10]) {
+    const user = await register();
+    for (let i = 1; i < sessions; i += 1) {
+      const body = { username: user.username, password: "a quiet harbour 27" };
+      await ask("/api/accounts/login", { body, address: `198.18.${100 + sessions}.${i}` });
+    }
+    const token = await resetToken(user.email);
+    await runDurableObjectAlarm(userObject(user));
+    costs.push(await costOf(userObject(user), () => confirmReset(token, "another quiet harbour 28")));
+  }
+  expect(costs).toEqual([
+    { rowsWritten: 9, alarms: 2 },
+    { rowsWritten: 9, alarms: 2 },
+  ]);
+});
+
+it("a change of password writes its own rows, and two for each session that ends", async () => {
+  const user = await register();
+  await login(user);
+  await runDurableObjectAlarm(userObject(user));
+  const body = { current_password: "a quiet harbour 27", new_password: "another quiet harbour 28" };
+  const change = () =>
+    ask("/api/accounts/password/change", { body, token: user.access, address: user.address });
+  expect(await costOf(userObject(user), change)).toEqual({ rowsWritten: 12, alarms: 2 });
 });

@@ -14,7 +14,7 @@ const route = defineRoute(
     access: "bearer",
     tier: "leased",
     limits: [],
-    cost: "1 D1 query, 1 UserAuthority call (2 rows written, 1 alarm), 1 signature checked",
+    cost: "1 D1 query, 1 UserAuthority call (3 rows written, 1 alarm), 1 signature checked",
   },
   {
     method: "post",

@@ -17,7 +17,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
-    cost: "2 D1 queries (2 rows written), 2 UserAuthority calls (10 rows written, 2 alarms, however many sessions), 1 hash; a bad token: 1 D1 query, no hash",
+    cost: "2 D1 queries (2 rows written), 2 UserAuthority calls (9 rows written, 2 alarms, however many sessions), 1 hash; a bad token: 1 D1 query, no hash",
     missing: "Token and new password are required",
   },
   {

@@ -17,7 +17,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
-    cost: "1 UserAuthority call of the address's object (2 rows written, 1 alarm, the object's tables; none past 3 an hour); after the answer, for each account: 2 D1 queries, 2 D1 rows written, 1 call (2 rows written, 1 alarm)",
+    cost: "1 UserAuthority call of the address's object (3 rows written, 1 alarm, the object's tables; none past 3 an hour); after the answer, for each account: 2 D1 queries, 2 D1 rows written, 1 call (3 rows written, 1 alarm)",
     missing: "Email is required",
   },
   {

@@ -38,7 +38,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["register"],
-    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 2 more for an address to verify, 1 alarm, the object's tables), 1 hash, 2 signatures",
+    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 3 more for an address to verify, 1 alarm, the object's tables), 1 hash, 2 signatures",
     missing: "Username, password, and password confirmation are required",
   },
   {
