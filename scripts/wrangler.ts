@@ -4,7 +4,8 @@ import { join } from "node:path";
 
 export const ROOT = join(import.meta.dirname, "..");
 const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
-const QUIET = {
+/** No question, no colour, no report to anybody. */
+export const QUIET = {
   CI: "1",
   NO_COLOR: "1",
   FORCE_COLOR: "0",
