@@ -153,13 +153,18 @@ async function note(
   }
 }
 
+/** Once. Or, for a version that was only just deployed, until that one answers and is well. */
 async function expectHealth(ask: Ask, version: string | null): Promise<void> {
   for (let tries = 1; ; tries += 1) {
-    const body = expectAnswer(await ask("GET", "/api/health"), 200);
-    if (Array.isArray(body.settings)) throw new Error(`settings are wrong: ${body.settings.join(", ")}`);
-    if (version === null || body.version === version) return;
-    if (tries === VERSION_TRIES) throw new Error(`version ${body.version} answers, not ${version}`);
-    await setTimeout(VERSION_PAUSE_MS);
+    try {
+      const body = expectAnswer(await ask("GET", "/api/health"), 200);
+      if (Array.isArray(body.settings)) throw new Error(`settings are wrong: ${body.settings.join(", ")}`);
+      if (version === null || body.version === version) return;
+      throw new Error(`version ${body.version} answers, not ${version}`);
+    } catch (error) {
+      if (version === null || tries === VERSION_TRIES) throw error;
+      await setTimeout(VERSION_PAUSE_MS);
+    }
   }
 }
 
