@@ -119,11 +119,16 @@ async function workers(service: Bundle, floors: Bundle, hasRpc: boolean): Promis
   const hashless = withWasm(service.modules, "argon2", noHashModule());
   const verifier = { VERIFIER: { name: "service", entrypoint: RPC_ENTRYPOINT } };
   return [
-    { ...raised, name: "service", modules: hashless },
-    { ...raised, name: "small", modules: hashless },
-    { ...raised, name: "hashing", modules: service.modules },
-    { ...raised, name: "elsewhere", modules: service.modules, durableObjects: objectsOf(raised, "hashing") },
-    { ...asItIs, name: "counted", modules: hashless, tails: [{ name: "floors" }] },
+    withOwnQueue({ ...raised, name: "service", modules: hashless }),
+    withOwnQueue({ ...raised, name: "small", modules: hashless }),
+    withOwnQueue({ ...raised, name: "hashing", modules: service.modules }),
+    withOwnQueue({
+      ...raised,
+      name: "elsewhere",
+      modules: service.modules,
+      durableObjects: objectsOf(raised, "hashing"),
+    }),
+    withOwnQueue({ ...asItIs, name: "counted", modules: hashless, tails: [{ name: "floors" }] }),
     {
       ...common,
       name: "floors",
@@ -139,6 +144,24 @@ async function workers(service: Bundle, floors: Bundle, hasRpc: boolean): Promis
       },
     },
   ];
+}
+
+/** A queue has one consumer, so that each Worker has a queue: what it sends, it stores. */
+function withOwnQueue(worker: V4WorkerOptions & { name: WorkerName }): V4WorkerOptions {
+  const { queueProducers = {}, queueConsumers = {} } = worker;
+  const renamed = (queue: string) => `${queue}-${worker.name}`;
+  return {
+    ...worker,
+    queueProducers: Object.fromEntries(
+      Object.entries(queueProducers).map(([binding, { queueName }]) => [
+        binding,
+        { queueName: renamed(queueName) },
+      ]),
+    ),
+    queueConsumers: Object.fromEntries(
+      Object.entries(queueConsumers).map(([queue, consumer]) => [renamed(queue), consumer]),
+    ),
+  };
 }
 
 /** The objects of another Worker. */
