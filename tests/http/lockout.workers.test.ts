@@ -56,6 +56,26 @@ describe("lockout", () => {
     }
   });
 
+  const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+  it(`LCK-01: of thirty parallel guesses at each of six accounts, five at most are hashed each (seed ${SEED})`, async () => {
+    const users = await Promise.all(Array.from({ length: 6 }, () => register()));
+    const seats = users.map((_, i) => (SEED >> (4 * i)) % 30);
+    const rounds = await Promise.all(
+      Array.from({ length: 30 }, (_, turn) =>
+        Promise.all(
+          users.map(({ username }, i) => attempt(username, turn === seats[i] ? PASSWORD : `guess ${turn}`)),
+        ),
+      ),
+    );
+    users.forEach((_, i) => {
+      const statuses = rounds.map((answers) => answers[i]?.status);
+      const count = (status: number) => statuses.filter((one) => one === status).length;
+      expect(count(401), `account ${i}, the right one at place ${seats[i]}`).toBeLessThanOrEqual(5);
+      expect(count(200)).toBeLessThanOrEqual(1);
+      expect(count(200) + count(401) + count(429)).toBe(30);
+    });
+  });
+
   it("LCK-02, LCK-03: while locked the right password is refused alike; the lock ends to the second", async () => {
     const user = await register();
     passSeconds(0); // the clock stands still from here on
