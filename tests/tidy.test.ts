@@ -123,6 +123,9 @@ function turnsOf(code: string): { index: number; body: string }[] {
 /** Files of an object's folder. */
 const TURNED = /^objects\/(?:user-authority|ip-guard)\//;
 
+/** What checks a password or a code that was sent. */
+const GATES = ["worker/guess.ts", "worker/prove-password.ts"];
+
 // --- the rules -------------------------------------------------------------------------------
 
 const RULES: Rule[] = [
@@ -332,6 +335,23 @@ const RULES: Rule[] = [
         "async alarm() { const n = this.#turn((now) => decide(now)); await deliver(n); }",
       ],
       ["objects/sinks/audit.ts", "export async function writeEvents() { await 1; }"],
+    ],
+  },
+  {
+    name: "a route that checks a password or a code says that it is guessed at",
+    applies: (path) => isIn(path, "worker/routes"),
+    find: (source) => {
+      const gate = importsOf(source).find(({ target }) => GATES.includes(target));
+      if (gate === undefined || /\bguesses:\s*true\b/.test(source.code)) return [];
+      return [{ index: gate.index, message: banned("a guess that no rule names", "guesses: true") }];
+    },
+    catches: [
+      ["worker/routes/a.ts", 'import { guess } from "../guess.ts";\nconst rules = { limits: ["auth"] };'],
+      ["worker/routes/a.ts", 'import { provePassword } from "../prove-password.ts"; // guesses: true'],
+    ],
+    allows: [
+      ["worker/routes/a.ts", 'import { guess } from "../guess.ts";\nconst rules = { guesses: true };'],
+      ["worker/routes/b.ts", 'import { defineRoute } from "../http/route.ts";'],
     ],
   },
   {

@@ -23,6 +23,7 @@ const route = defineRoute(
     access: "confirmed",
     tier: "confirmed",
     limits: ["auth"],
+    guesses: true,
     cost: "3 D1 queries (a row for each of what the account has), 3 UserAuthority calls (4 rows written, one for each session, and 1 alarm), 1 hash, 1 signature checked",
     missing: "Password is required",
   },

@@ -21,6 +21,7 @@ const route = defineRoute(
     access: "confirmed",
     tier: "confirmed",
     limits: ["auth"],
+    guesses: true,
     cost: "1 D1 query, 5 UserAuthority calls (8 rows written, 1 alarm), 1 hash, 1 signature checked",
     missing: "Email and password are required",
   },

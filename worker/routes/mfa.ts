@@ -55,6 +55,7 @@ const activate = defineRoute(
   {
     ...confirmed,
     limits: ["auth"],
+    guesses: true,
     cost: "1 D1 query and 1 transaction (2 rows written), 4 UserAuthority calls (4 rows written), 1 signature checked",
     missing: "Code is required",
   },
@@ -75,6 +76,7 @@ const disable = defineRoute(
   {
     ...confirmed,
     limits: ["auth"],
+    guesses: true,
     cost: "2 D1 queries and 1 transaction (2 rows written), 4 UserAuthority calls (4 rows written), 1 hash, 1 signature checked",
     missing: "Password and code are required",
   },

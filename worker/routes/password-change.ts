@@ -18,6 +18,7 @@ const route = defineRoute(
     access: "confirmed",
     tier: "confirmed",
     limits: ["auth"],
+    guesses: true,
     cost: "2 D1 queries (1 row written), 5 UserAuthority calls (10 rows written, 2 a session, 2 alarms), 2 hashes, 1 signature checked",
     missing: "Current and new password are required",
   },
