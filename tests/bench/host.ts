@@ -116,7 +116,7 @@ async function workers(service: Bundle, floors: Bundle, hasRpc: boolean): Promis
   };
   const asItIs = { ...declared, ...common, bindings: { ...declared.bindings, ...secrets, ...ISSUED } };
   const raised = { ...asItIs, bindings: { ...asItIs.bindings, ...RAISED } };
-  const hashless = withWasm(service.modules, "argon2", noHashModule());
+  const hashless = withWasm(service.modules, "memory-hard", noHashModule());
   const verifier = { VERIFIER: { name: "service", entrypoint: RPC_ENTRYPOINT } };
   return [
     withOwnQueue({ ...raised, name: "service", modules: hashless }),

@@ -1,12 +1,11 @@
 /**
- * "The hash taken out": a WebAssembly module with the exports of argon2.wasm that does nothing, and
+ * "The hash taken out": a WebAssembly module with the exports of memory-hard.wasm that does nothing, and
  * the stored hash that any password then matches. Everything else of a login runs as it is deployed.
  */
 
 const I32 = 0x7f;
 const FUNCTION = 0x60;
 const END = 0x0b;
-const ALLOCATED_AT = 1024;
 
 const leb = (value: number): number[] =>
   value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...leb(Math.floor(value / 0x80))];
@@ -24,10 +23,19 @@ const constant = (value: number): number[] => [0x41, ...signedLeb(value)];
 
 /** In the order of their indices: a name, its type, what it does. */
 const FUNCTIONS = [
-  { name: "_initialize", type: type(0, 0), body: body() },
-  { name: "malloc", type: type(1, 1), body: body(...constant(ALLOCATED_AT)) },
-  { name: "free", type: type(1, 0), body: body() },
-  { name: "argon2_hash", type: type(13, 1), body: body(...constant(0)) },
+  { name: "argon2Begin", type: type(6, 1), body: body(...constant(0)) },
+  { name: "argon2Step", type: type(1, 0), body: body() },
+  { name: "argon2Finish", type: type(1, 0), body: body() },
+  { name: "argon2Wipe", type: type(0, 0), body: body() },
+  { name: "scryptBegin", type: type(3, 1), body: body(...constant(0)) },
+  { name: "scryptStep", type: type(1, 0), body: body() },
+  { name: "wipeWork", type: type(1, 0), body: body() },
+];
+/** Addresses, apart from one another. */
+const GLOBALS = [
+  { name: "ARGON2_MESSAGE", value: 1_024 },
+  { name: "ARGON2_DIGEST", value: 8_192 },
+  { name: "WORK", value: 65_536 },
 ];
 
 /** The module (WebAssembly core specification, §5.5). Its memory is zero where a digest is read from. */
@@ -44,7 +52,15 @@ export function noHashModule(): Uint8Array {
       FUNCTIONS.map((_, index) => [index]),
     ),
     ...section(5, [[0, 1]]),
-    ...section(7, [...memory, ...FUNCTIONS.map(({ name }, index) => [...text(name), 0, index])]),
+    ...section(
+      6,
+      GLOBALS.map(({ value }) => [I32, 0, ...constant(value), END]),
+    ),
+    ...section(7, [
+      ...memory,
+      ...FUNCTIONS.map(({ name }, index) => [...text(name), 0, index]),
+      ...GLOBALS.map(({ name }, index) => [...text(name), 3, index]),
+    ]),
     ...section(
       10,
       FUNCTIONS.map((one) => one.body),

@@ -1,13 +1,15 @@
 import nodeCrypto from "node:crypto";
 import { beforeAll, describe, expect, test } from "vitest";
-import { parsePasswordHash } from "../../../schema/password-hash.ts";
-import { pbkdf2Sha256 } from "../../../worker/passwords/pbkdf2-sha256.ts";
+import { PBKDF2_ITERATIONS_MAX, parsePasswordHash } from "../../../schema/password-hash.ts";
+import { pbkdf2 } from "../../../worker/passwords/pbkdf2.ts";
 import { decoyWork, hashPassword, verifyPassword } from "../../../worker/passwords/registry.ts";
 import { emulateProductionLimits } from "../../support/production-limits.ts";
 import formats from "../../vectors/django-formats.json";
 import django from "../../vectors/django-hashes.json";
+import more from "../../vectors/django-hashes-more.json";
 import djangoTable from "../../vectors/django-users.json";
-import wycheproof from "../../vectors/wycheproof-pbkdf2-sha256.json";
+import wycheproofSha1 from "../../vectors/wycheproof-pbkdf2-sha1.json";
+import wycheproofSha256 from "../../vectors/wycheproof-pbkdf2-sha256.json";
 
 /** Milliseconds, far above what any case here takes on a slow machine. */
 const MANY_HASHES_TIMEOUT_MS = 120_000;
@@ -28,40 +30,45 @@ test("HASH-02: the runtime's own PBKDF2 is capped at 100,000 in these tests", as
   expect(() => nodeCrypto.pbkdf2Sync("a", "b", 100_001, 32, "sha256")).toThrow("above 100000");
 });
 
-describe("HASH-02: every Django vector verifies with PBKDF2 capped at 100,000", () => {
-  test.for(django.cases.map((each) => [`${each.id} ${each.algorithm} ${each.note}`, each] as const))(
+/** Every stored hash with its password; only Django's own negatives do not match. */
+const ALL = [
+  ...django.cases,
+  ...more.cases,
+  ...formats.cases.map((each, index) => ({ ...each, id: `format-${index}`, note: each.case, valid: true })),
+];
+
+describe("HASH-01, HASH-02: every Django vector verifies with PBKDF2 capped at 100,000", () => {
+  test.for(ALL.map((each) => [`${each.id} ${each.note}`, each] as const))(
     "%s",
     { timeout: MANY_HASHES_TIMEOUT_MS },
     async ([, { password, encoded, valid }]) => {
       expect((await verifyPassword(password, encoded)).matches).toBe(valid);
-      if (valid) expect((await verifyPassword(`${password} `, encoded)).matches).toBe(false);
+      if (!valid) return;
+      const other = password.length > 72 ? `x${password}` : `${password} `;
+      expect((await verifyPassword(other, encoded)).matches).toBe(false);
     },
   );
-});
 
-describe("HASH-01, HASH-06: every older kind verifies, and is to be replaced", () => {
-  test.for(formats.cases.map((each) => [each.case, each] as const))(
-    "%s",
-    { timeout: MANY_HASHES_TIMEOUT_MS },
-    async ([, { password, encoded }]) => {
-      expect(await verifyPassword(password, encoded)).toMatchObject({ matches: true, needsRehash: true });
-      for (const other of [`x${password}`, password.toUpperCase(), ""]) {
-        expect(await verifyPassword(other, encoded)).toMatchObject({ matches: false, needsRehash: false });
-      }
-    },
-  );
+  test("all of them are there, of every format", () => {
+    expect(ALL).toHaveLength(73);
+    expect(new Set(ALL.map(({ encoded }) => parsePasswordHash(encoded).algorithm))).toEqual(
+      new Set(
+        ["pbkdf2_sha256", "pbkdf2_sha1", "scrypt", "argon2", "bcrypt", "bcrypt_sha256", "md5", "sha1"].concat(
+          "unusable",
+        ),
+      ),
+    );
+  });
 });
 
 describe("HASH-01: what people of a Django table type is what matches", () => {
-  const rows = djangoTable.users.filter(
-    ({ encoded }) => parsePasswordHash(encoded).algorithm === "pbkdf2_sha256",
-  );
+  const rows = djangoTable.users.map((row) => ({ ...row, work: parsePasswordHash(row.encoded).algorithm }));
+  const known = rows.filter(({ work }) => work !== "unusable" && work !== "unsupported");
 
-  test.for(rows.map((row) => [row.case, row] as const))(
+  test.for(known.map((row) => [row.case, row] as const))(
     "%s",
     { timeout: MANY_HASHES_TIMEOUT_MS },
-    async ([, { password, encoded, wrong }]) => {
-      const work = "pbkdf2_sha256";
+    async ([, { password, encoded, wrong, work }]) => {
       expect(await verifyPassword(password, encoded)).toEqual({ matches: true, needsRehash: true, work });
       for (const other of wrong) {
         expect(await verifyPassword(other, encoded)).toEqual({ matches: false, needsRehash: false, work });
@@ -70,17 +77,26 @@ describe("HASH-01: what people of a Django table type is what matches", () => {
   );
 });
 
-test("HASH-01: every Wycheproof vector for PBKDF2-HMAC-SHA256 gives its first 32 bytes", {
-  timeout: MANY_HASHES_TIMEOUT_MS,
-}, async () => {
-  const vectors = wycheproof.testGroups.flatMap((group) => group.tests);
-  expect(vectors).toHaveLength(60);
-  for (const { tcId, password, salt, iterationCount, dk } of vectors) {
-    const derived = await pbkdf2Sha256(fromHex(password), fromHex(salt), iterationCount);
-    const expected = fromHex(dk).slice(0, 32);
-    expect(derived.slice(0, expected.length), `tcId ${tcId}`).toEqual(expected);
-  }
-});
+test.for([
+  ["pbkdf2_sha256", wycheproofSha256, 32, 60],
+  ["pbkdf2_sha1", wycheproofSha1, 20, 63],
+] as const)(
+  "HASH-01: every Wycheproof vector of %s within the ceiling gives its first bytes",
+  {
+    timeout: MANY_HASHES_TIMEOUT_MS,
+  },
+  async ([name, { testGroups }, digestLength, count]) => {
+    const vectors = testGroups
+      .flatMap((group) => group.tests)
+      .filter(({ iterationCount }) => iterationCount <= PBKDF2_ITERATIONS_MAX);
+    expect(vectors).toHaveLength(count);
+    for (const { tcId, password, salt, iterationCount, dk } of vectors) {
+      const derived = await pbkdf2(name, fromHex(password), fromHex(salt), iterationCount);
+      const expected = fromHex(dk).slice(0, digestLength);
+      expect(derived.slice(0, expected.length), `tcId ${tcId}`).toEqual(expected);
+    }
+  },
+);
 
 test("HASH-01: verifications at the same time in one isolate all come out right", async () => {
   const cases = django.cases.filter(({ id }) => ["dev-1", "dev-4", "dev-8", "dev-11"].includes(id));
@@ -160,9 +176,51 @@ describe("HASH-04: a stored hash that cannot be verified is an ordinary mismatch
     "argon2$argon2id$v=19$m=102400,t=2,p=8$Y3lYcEhQc3hIUE5FalRqZHZselZhag$RjEGq49pGHCsMyGCLJRW/w",
     "argon2$argon2id$v=19$m=4294967295,t=4294967295,p=1$c29tZXNhbHQ$RjEGq49pGHCsMyGCLJRW/w",
     `${ARGON2}$`,
+    `scrypt$1048576$salt$8$1$${"A".repeat(86)}==`,
+    `scrypt$16383$salt$8$1$${"A".repeat(86)}==`,
+    "bcrypt$$2b$31$A32Id1Ue3GqL6mSUrm.QMusbb5/oDLXmRsRSNIxOIFMXx69Lx8o4y",
+    "bcrypt$$2x$05$A32Id1Ue3GqL6mSUrm.QMusbb5/oDLXmRsRSNIxOIFMXx69Lx8o4y",
+    "md5$salt$287e",
+    "sha1$$",
+    "crypt$$ab1Hv2Lg7ltQo",
+    "__proto__$a$b",
   ])("%s", async (encoded) => {
     expect(await verifyPassword("Sunday-morning-tea-9", encoded)).toEqual(DECOY);
   });
+});
+
+describe("bcrypt looks at 72 bytes of a password and ends it with a NUL", () => {
+  const cut = more.cases.find(({ note }) => note === "2b, cut at 72 bytes");
+  const short = more.cases.find(({ algorithm, note }) => algorithm === "bcrypt" && note === "2b");
+
+  test("HASH-03: what lies behind them counts from the first login on", async () => {
+    const { password = "", encoded = "" } = cut ?? {};
+    const sameStart = `${password.slice(0, 72)} and another end`;
+    expect(await verifyPassword(sameStart, encoded)).toEqual({
+      matches: true,
+      needsRehash: true,
+      work: "bcrypt",
+    });
+    const renewed = await hashPassword(password, randomBytes);
+    expect((await verifyPassword(password, renewed)).matches).toBe(true);
+    expect((await verifyPassword(sameStart, renewed)).matches).toBe(false);
+  });
+
+  test("PWD-04: the password, a NUL and the password again is not the password", async () => {
+    const { password = "", encoded = "" } = short ?? {};
+    expect((await verifyPassword(password, encoded)).matches).toBe(true);
+    for (const other of [`${password}\0`, `${password}\0${password}`]) {
+      expect((await verifyPassword(other, encoded)).matches).toBe(false);
+    }
+  });
+});
+
+test("HASH-06: md5 and sha1 never outlive a login", async () => {
+  const weak = more.cases.filter(({ algorithm }) => algorithm === "md5" || algorithm === "sha1");
+  expect(weak).toHaveLength(7);
+  for (const { password, encoded } of weak) {
+    expect(await verifyPassword(password, encoded)).toMatchObject({ matches: true, needsRehash: true });
+  }
 });
 
 test("HASH-05: an unusable password matches nothing, not even itself", async () => {

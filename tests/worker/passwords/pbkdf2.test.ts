@@ -2,26 +2,30 @@ import { pbkdf2Sync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PBKDF2_WASM } from "../../../scripts/build-wasm.ts";
-import { derive } from "../../../worker/passwords/pbkdf2/derive.ts";
+import { MODULES } from "../../../scripts/build-wasm.ts";
+import { derive } from "../../../worker/passwords/derive.ts";
 import { createPbkdf2 } from "../../../worker/passwords/pbkdf2/engine.ts";
-import { ITERATIONS_PER_ROUND, Slices } from "../../../worker/passwords/pbkdf2/slices.ts";
+import { ROUND_US, Slices } from "../../../worker/passwords/slices.ts";
 import { compileWasm, memoryOf, recordInstances } from "../../support/wasm.ts";
 
 const SEED = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
-const module = compileWasm(readFileSync(PBKDF2_WASM));
-const instances = recordInstances();
-const pbkdf2 = createPbkdf2(module);
 const utf8 = (text: string) => new TextEncoder().encode(text);
-
-const native = (password: Uint8Array, salt: Uint8Array, iterations: number) =>
-  new Uint8Array(pbkdf2Sync(password, salt, iterations, 32, "sha256"));
-
 const bytes = fc.uint8Array({ minLength: 0, maxLength: 1_024, size: "max" });
 const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const workshop = { pbkdf2, slices: new Slices(), pause };
+const workshop = { slices: new Slices(), pause };
+const instances = recordInstances();
 
-describe(`against node:crypto, seed ${SEED}`, () => {
+describe.for([
+  ["sha256", MODULES.pbkdf2Sha256, 32],
+  ["sha1", MODULES.pbkdf2Sha1, 20],
+] as const)(`%s against node:crypto, seed ${SEED}`, ([hash, { wasm }, digestLength]) => {
+  const module = compileWasm(readFileSync(wasm));
+  const first = instances.length;
+  const pbkdf2 = createPbkdf2(module, digestLength);
+  const memory = () => memoryOf(instances[first]);
+  const native = (password: Uint8Array, salt: Uint8Array, iterations: number) =>
+    new Uint8Array(pbkdf2Sync(password, salt, iterations, digestLength, hash));
+
   test("HASH-01: any password, salt and number of iterations gives Node's result", () => {
     const property = fc.property(
       bytes,
@@ -62,49 +66,49 @@ describe(`against node:crypto, seed ${SEED}`, () => {
     });
     fc.assert(property, { seed: SEED, numRuns: 60 });
   });
-});
 
-test("HASH-01: derivations at the same time, in slices, give Node's results", async () => {
-  const counts = [1, 2, ITERATIONS_PER_ROUND, ITERATIONS_PER_ROUND + 1, ITERATIONS_PER_ROUND + 2, 50_000];
-  const results = counts.map((iterations) =>
-    derive({ password: utf8("pässwörd"), salt: utf8(`salt ${iterations}`), iterations }, workshop),
-  );
-  for (const [index, iterations] of counts.entries()) {
-    expect(await results[index]).toEqual(native(utf8("pässwörd"), utf8(`salt ${iterations}`), iterations));
-  }
-});
+  test("HASH-01: derivations at the same time, in slices, give Node's results", async () => {
+    const counts = [1, 2, ROUND_US, ROUND_US + 1, ROUND_US + 2, 50_000];
+    const results = counts.map((iterations) => {
+      const derivation = pbkdf2.begin(utf8("pässwörd"), utf8(`salt ${iterations}`));
+      return derive({ derivation, steps: iterations - 1, stepUs: 1 }, workshop);
+    });
+    for (const [index, iterations] of counts.entries()) {
+      expect(await results[index]).toEqual(native(utf8("pässwörd"), utf8(`salt ${iterations}`), iterations));
+    }
+  });
 
-test("no password-derived byte stays in the module: after a slice, a result or an abort", () => {
-  const memory = memoryOf(instances[0]);
-  createPbkdf2(module);
-  const untouched = memoryOf(instances[1]);
-  const derivation = pbkdf2.begin(utf8("p".repeat(1_024)), utf8("s".repeat(1_024)));
-  expect(memory).toEqual(untouched);
-  derivation.advance(10);
-  expect(memory).toEqual(untouched);
-  derivation.finish();
-  expect(memory).toEqual(untouched);
-  pbkdf2.begin(utf8("password"), utf8("salt")).abort();
-  expect(memory).toEqual(untouched);
-});
+  test("no password-derived byte stays in the module: after a slice, a result or an abort", () => {
+    createPbkdf2(module, digestLength);
+    const untouched = memoryOf(instances.at(-1));
+    const derivation = pbkdf2.begin(utf8("p".repeat(1_024)), utf8("s".repeat(1_024)));
+    expect(memory()).toEqual(untouched);
+    derivation.advance(10);
+    expect(memory()).toEqual(untouched);
+    derivation.finish();
+    expect(memory()).toEqual(untouched);
+    pbkdf2.begin(utf8("password"), utf8("salt")).abort();
+    expect(memory()).toEqual(untouched);
+  });
 
-test("a derivation that is over cannot be continued", () => {
-  const derivation = pbkdf2.begin(utf8("password"), utf8("salt"));
-  derivation.finish();
-  expect(() => derivation.advance(1)).toThrow("derivation is under way");
-  expect(() => derivation.finish()).toThrow("derivation is under way");
-});
+  test("a derivation that is over cannot be continued", () => {
+    const derivation = pbkdf2.begin(utf8("password"), utf8("salt"));
+    derivation.finish();
+    expect(() => derivation.advance(1)).toThrow("derivation is under way");
+    expect(() => derivation.finish()).toThrow("derivation is under way");
+  });
 
-test("a password or salt over 1,024 bytes is refused before it is copied", () => {
-  expect(() => pbkdf2.begin(new Uint8Array(1_025), utf8("salt"))).toThrow("password fits the module");
-  expect(() => pbkdf2.begin(utf8("password"), new Uint8Array(1_025))).toThrow("salt fits the module");
-});
+  test("a password or salt over 1,024 bytes is refused before it is copied", () => {
+    expect(() => pbkdf2.begin(new Uint8Array(1_025), utf8("salt"))).toThrow("password fits the module");
+    expect(() => pbkdf2.begin(utf8("password"), new Uint8Array(1_025))).toThrow("salt fits the module");
+  });
 
-test("memory stays one page over 200 derivations, half of them abandoned between two slices", async () => {
-  const memory = memoryOf(instances[0]);
-  for (let count = 0; count < 100; count += 1) {
-    pbkdf2.begin(utf8(`abandoned ${count}`), utf8("salt")).advance(10);
-    await derive({ password: utf8(`password ${count}`), salt: utf8("salt"), iterations: 100 }, workshop);
-  }
-  expect(memory.buffer.byteLength).toBe(65_536);
+  test("memory stays one page over 200 derivations, half of them abandoned between two slices", async () => {
+    for (let count = 0; count < 100; count += 1) {
+      pbkdf2.begin(utf8(`abandoned ${count}`), utf8("salt")).advance(10);
+      const derivation = pbkdf2.begin(utf8(`password ${count}`), utf8("salt"));
+      await derive({ derivation, steps: 100, stepUs: 1 }, workshop);
+    }
+    expect(memory().byteLength).toBe(65_536);
+  });
 });

@@ -1,19 +1,15 @@
 /**
- * PBKDF2-HMAC-SHA256 in WebAssembly, one slice at a time, for runtimes that cap their own PBKDF2.
+ * PBKDF2-HMAC in WebAssembly, with SHA-256 or SHA-1, one slice at a time, for runtimes that cap their own PBKDF2.
  * It owns the module's memory; it must never leave anything password-derived there between two calls.
  */
 import { assert } from "../../../schema/assert.ts";
+import type { Derivation } from "../derive.ts";
 
 /** Bytes the module has room for; see `INPUT_MAX` in assembly/index.ts. */
 export const PASSWORD_LENGTH_MAX = 1_024;
 export const SALT_LENGTH_MAX = 1_024;
-export const DIGEST_LENGTH = 32;
 
-/** Two HMAC midstates, the result so far, the last U: four times eight words. */
-const STATE_LENGTH = 128;
-const RESULT_OFFSET = 64;
-
-/** The exports of pbkdf2.wasm: three addresses, three functions, and one page that cannot grow. */
+/** The exports of both modules: three addresses, three functions, and one page that cannot grow. */
 interface Exports {
   readonly memory: WebAssembly.Memory;
   readonly PASSWORD: WebAssembly.Global;
@@ -24,29 +20,22 @@ interface Exports {
   wipe(): void;
 }
 
-/** One derivation under way. */
-export interface Derivation {
-  /** Does so many iterations. Synchronous, a quarter of a microsecond each. */
-  advance(iterations: number): void;
-  /** The 32 bytes after the iterations done so far; the derivation is over and forgotten. */
-  finish(): Uint8Array;
-  /** Forgets it without a result. May be called at any time, any number of times. */
-  abort(): void;
-}
-
 export interface Pbkdf2 {
-  /** Starts a derivation and does its first iteration. Up to 1,024 bytes each. */
+  /** Starts a derivation and does its first iteration; a step is one more. Up to 1,024 bytes each. */
   begin(password: Uint8Array, salt: Uint8Array): Derivation;
 }
 
 /**
- * One instance of the module, for any number of interleaved derivations.
+ * One instance of a module and the length of its digest, for any number of interleaved derivations.
  *
- * Each derivation keeps its 128 bytes of state outside the module and lends them to it for one call. Slots inside
+ * Each derivation keeps its state (80 or 128 bytes) outside the module and lends them to it for one call. Slots inside
  * the module would have to be given back, and a request cancelled between two slices gives nothing back: its
  * continuation never runs. State held here is collected like anything else, so memory stays one page.
  */
-export function createPbkdf2(module: WebAssembly.Module): Pbkdf2 {
+export function createPbkdf2(module: WebAssembly.Module, digestLength: 20 | 32): Pbkdf2 {
+  // Two HMAC midstates, the result so far, the last U.
+  const stateLength = 4 * digestLength;
+  const resultAt = 2 * digestLength;
   const { exports } = new WebAssembly.Instance(module);
   assert(isPbkdf2(exports), "the module is the one that is built here");
   const wasm: Exports = exports;
@@ -59,7 +48,7 @@ export function createPbkdf2(module: WebAssembly.Module): Pbkdf2 {
     memory.set(password, at.password);
     memory.set(salt, at.salt);
     wasm.begin(password.length, salt.length);
-    const state = memory.slice(at.state, at.state + STATE_LENGTH);
+    const state = memory.slice(at.state, at.state + stateLength);
     wasm.wipe();
     return derivation(state);
   }
@@ -75,12 +64,12 @@ export function createPbkdf2(module: WebAssembly.Module): Pbkdf2 {
         assert(open, "derivation is under way");
         memory.set(state, at.state);
         wasm.step(iterations);
-        state.set(memory.subarray(at.state, at.state + STATE_LENGTH));
+        state.set(memory.subarray(at.state, at.state + stateLength));
         wasm.wipe();
       },
       finish() {
         assert(open, "derivation is under way");
-        const digest = bigEndian(state.subarray(RESULT_OFFSET, RESULT_OFFSET + DIGEST_LENGTH));
+        const digest = bigEndian(state.subarray(resultAt, resultAt + digestLength));
         close();
         return digest;
       },
@@ -96,7 +85,7 @@ function address(global: WebAssembly.Global): number {
   return global.value;
 }
 
-/** The module's words are little-endian, as WebAssembly is; SHA-256's are not. */
+/** The module's words are little-endian, as WebAssembly is; SHA's are not. */
 function bigEndian(words: Uint8Array): Uint8Array {
   const digest = words.slice();
   const view = new DataView(digest.buffer);

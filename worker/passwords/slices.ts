@@ -5,13 +5,13 @@
  */
 
 /**
- * Iterations between two chances for other requests: about two milliseconds. A number and not a time, because
- * clocks stand still while a Worker computes. Smaller slices would pay more for the pauses, about a millisecond
- * each, than they give back.
+ * Microseconds of work between two chances for other requests. Work and not time, because clocks stand still while
+ * a Worker computes: each algorithm says how long its steps usually take. Smaller slices would pay more for the
+ * pauses, about a millisecond each, than they give back.
  */
-export const ITERATIONS_PER_ROUND = 8_000;
-/** A quarter of a millisecond: below, a slice is mostly the way in and out of it. */
-export const ITERATIONS_PER_SLICE_MIN = 1_000;
+export const ROUND_US = 2_000;
+/** Microseconds: below, a slice is mostly the way in and out of it. */
+export const SLICE_MIN_US = 250;
 
 /** Rounds without a slice after which a derivation is taken to be gone. */
 const MISSED_ROUNDS_MAX = 4;
@@ -27,13 +27,8 @@ export class Slices {
   /** Each derivation, and the number of the slice it last asked for. */
   #lastSlice = new Map<Share, number>();
   #slice = 0;
-  readonly #perRound: number;
 
-  constructor(perRound = ITERATIONS_PER_ROUND) {
-    this.#perRound = perRound;
-  }
-
-  /** How many iterations this derivation may do now, before it pauses. */
+  /** How many microseconds of work this derivation may do now, before it pauses. */
   next(share: Share): number {
     this.#slice += 1;
     this.#lastSlice.set(share, this.#slice);
@@ -41,8 +36,13 @@ export class Slices {
     for (const [other, last] of this.#lastSlice) {
       if (last < oldest) this.#lastSlice.delete(other);
     }
-    const fair = Math.floor(this.#perRound / this.#lastSlice.size);
-    return Math.max(fair, Math.min(this.#perRound, ITERATIONS_PER_SLICE_MIN));
+    const fair = Math.floor(ROUND_US / this.#lastSlice.size);
+    return Math.max(fair, SLICE_MIN_US);
+  }
+
+  /** Whether it has asked lately: what does not is taken to be gone. */
+  has(share: Share): boolean {
+    return this.#lastSlice.has(share);
   }
 
   /** This derivation is over. */

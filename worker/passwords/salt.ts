@@ -1,5 +1,5 @@
 /** Django's salts (`django.utils.crypto.get_random_string`): random letters and digits, used as text. */
-import { assert } from "../../../schema/assert.ts";
+import { assert } from "../../schema/assert.ts";
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 

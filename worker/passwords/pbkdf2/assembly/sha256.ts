@@ -1,6 +1,6 @@
 // PBKDF2-HMAC-SHA256 with a 32-byte result (RFC 8018 §5.2, FIPS 180-4), resumable.
 //
-// AssemblyScript, compiled to ../pbkdf2.wasm by scripts/build-wasm.ts: no imports, no allocation, one page.
+// AssemblyScript, compiled to ../pbkdf2-sha256.wasm by scripts/build-wasm.ts: no imports, no allocation, one page.
 // The runtime's own PBKDF2 refuses more than 100,000 iterations; stored Django hashes have up to 2,000,000.
 //
 // The caller writes PASSWORD and SALT, calls begin(), takes STATE away, and puts it back before each step():
