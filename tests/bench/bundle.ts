@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import { runWrangler } from "../../scripts/wrangler.ts";
 
 export type BundledModule = {
-  type: "ESModule" | "CompiledWasm";
+  type: "ESModule" | "CompiledWasm" | "Text";
   path: string;
   contents: string | Uint8Array;
 };
@@ -13,6 +13,7 @@ export type Bundle = { modules: BundledModule[]; exports: string[]; gzipBytes: n
 
 const MAIN = /\.js$/;
 const WASM = /\.wasm$/;
+const TEXT = /\.txt$/;
 
 /** Bundles the Worker of `configPath` into `directory`, in the development environment. */
 export async function bundle(configPath: string, directory: string): Promise<Bundle> {
@@ -25,6 +26,9 @@ export async function bundle(configPath: string, directory: string): Promise<Bun
   }
   for (const name of names.filter((one) => WASM.test(one))) {
     modules.push({ type: "CompiledWasm", path: name, contents: await readFile(join(directory, name)) });
+  }
+  for (const name of names.filter((one) => TEXT.test(one))) {
+    modules.push({ type: "Text", path: name, contents: await readFile(join(directory, name), "utf8") });
   }
   const gzipBytes = modules.reduce((sum, { contents }) => sum + gzipSync(contents).length, 0);
   return { modules, exports: await exportsOf(join(directory, "bundle-meta.json")), gzipBytes };
