@@ -81,7 +81,10 @@ app.use(async (c, next) => {
   c.set("userId", null);
   c.set("actor", null);
   c.set("code", null);
-  await next();
+  // Whoever hangs up half-way must not be able to stop a change from being written to the audit trail.
+  const answered = next();
+  c.executionCtx.waitUntil(answered);
+  await answered;
   finish(c);
 });
 

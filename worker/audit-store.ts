@@ -10,11 +10,14 @@ import { keyedHash } from "./tokens/refresh-key.ts";
 /** Events of one transaction: some 600 KB of JSON, of the 2 MB that one bound value may have. */
 const EVENTS_MAX = 500;
 
+/** Writers that meet at the row of all time: the later one looks again. */
+const TRIES_MAX = 3;
+
 /** Hours of one query: 2 MB of sketches at most. */
 const HOURS_PAGE = 500;
 
-/** Deleted in one statement, and statements of one run. */
-const FORGET_MAX = 500;
+/** Deleted in one statement (some tens of milliseconds), and statements of one run: 800,000 events a day. */
+const FORGET_MAX = 2000;
 const BATCHES_MAX = 400;
 
 const INSERT_EVENTS = `
@@ -39,7 +42,7 @@ const PUT_HOURS = `
  * Appends events and counts those that are new, in one transaction for each few hundred. The same
  * event stored twice is one row and counts once, however often it is delivered: every
  * event changes the row of all time, so two writers of one event meet there, and the later one fails
- * and tries again.
+ * and tries again. Throws if D1 does not take them.
  */
 export async function storeEvents(
   db: D1Database,
@@ -48,12 +51,27 @@ export async function storeEvents(
 ): Promise<void> {
   const unique = [...new Map(events.map((event) => [event.id, event])).values()];
   for (let from = 0; from < unique.length; from += EVENTS_MAX) {
-    await storeSome(db, config, unique.slice(from, from + EVENTS_MAX));
+    await storeAnyway(db, config, unique.slice(from, from + EVENTS_MAX));
+  }
+}
+
+async function storeAnyway(db: D1Database, config: Config, events: readonly AuditEvent[]): Promise<void> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await storeSome(db, config, events);
+    } catch (error) {
+      const isOvertaken = error instanceof Error && error.message.includes("security_hours.version");
+      if (!isOvertaken || tries === TRIES_MAX) throw error;
+    }
   }
 }
 
 async function storeSome(db: D1Database, config: Config, events: readonly AuditEvent[]): Promise<void> {
-  const json = JSON.stringify(events.map((event) => ({ ...event, risk: EVENT_RISKS[event.type] })));
+  const json = JSON.stringify(
+    events.map((event) => ({ ...event, risk: EVENT_RISKS[event.type] })),
+    // Half a surrogate pair, as a text cut short ends in, is no text to SQLite.
+    (_key, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value),
+  );
   // One transaction, so that both are of the same moment.
   const [present, rows] = await db.batch<{ id: string } & HourRow>([
     db
@@ -94,17 +112,23 @@ export async function readHours(db: D1Database, from: NumericDate, to: NumericDa
 }
 
 /**
- * Deletes events from before `until` and counted hours from before `hoursUntil`, some at a time, so
- * that nothing else waits for long. What is left after `BATCHES_MAX` is the next run's.
+ * Deletes events from before `until` and counted hours from before `hoursUntil`: the oldest first,
+ * some at a time, each by itself, so that nothing else waits for long and a run that is cut off
+ * has done what it did. False if `BATCHES_MAX` were not enough: the rest is the next run's.
  */
-export async function forgetOld(db: D1Database, until: NumericDate, hoursUntil: NumericDate): Promise<void> {
+export async function forgetOld(
+  db: D1Database,
+  until: NumericDate,
+  hoursUntil: NumericDate,
+): Promise<boolean> {
+  await db.prepare("DELETE FROM security_hours WHERE hour > 0 AND hour < ?").bind(hoursUntil).run();
   const forget =
     "DELETE FROM audit_events WHERE id IN (SELECT id FROM audit_events WHERE at < ? ORDER BY at LIMIT ?)";
   for (let i = 0; i < BATCHES_MAX; i += 1) {
     const { meta } = await db.prepare(forget).bind(until, FORGET_MAX).run();
-    if (meta.changes < FORGET_MAX) break;
+    if (meta.changes < FORGET_MAX) return true;
   }
-  await db.prepare("DELETE FROM security_hours WHERE hour > 0 AND hour < ?").bind(hoursUntil).run();
+  return false;
 }
 
 type HourRow = Omit<SecurityHour, "types" | "countries"> & { types: string; countries: string };

@@ -1,12 +1,14 @@
 /**
- * Telling the audit trail from the edge, through the Queue. `tell` is for events of low risk: sent
+ * Telling the audit trail from the edge. `tell` is for events of low risk: sent through the Queue
  * after the answer, together with those of other requests, and lost with the machine. `recordEvents`
  * is for events that must not be lost and that no object decides.
  */
+import { alertsOf, isAlarming } from "../schema/alerts.ts";
 import { type AuditEvent, messagesOf } from "../schema/audit-events.ts";
 import { log } from "../schema/log.ts";
 import { toIso } from "../schema/time.ts";
 import { storeEvents } from "./audit-store.ts";
+import { alertDesk } from "./authorities.ts";
 import { type AppContext, settingsOf } from "./context.ts";
 
 /** How long events wait for others: a message costs the same with one event and with a hundred. */
@@ -43,17 +45,24 @@ export function tally(c: AppContext, type: "request_limited"): void {
 }
 
 /**
- * Appends events before it returns: to the Queue or, should that fail, to D1 itself. Throws if
- * neither takes them.
+ * Appends events before it returns: to D1 or, should that fail, to the Queue. Throws if neither
+ * takes them.
  */
 export async function recordEvents(env: Env, events: readonly AuditEvent[]): Promise<void> {
   try {
-    await sendAll(env, events);
-  } catch (error) {
     const settings = settingsOf(env);
-    if (settings.kind === "wrong") throw error;
+    if (settings.kind === "wrong") throw new Error("the settings are wrong");
+    await raiseAlarms(env, events);
     await storeEvents(env.DB, settings.config, events);
+  } catch {
+    await sendAll(env, events);
   }
+}
+
+/** Alerts people of what is alarming. To be called before it is stored: what is in the trail has been raised. */
+export async function raiseAlarms(env: Env, events: readonly AuditEvent[]): Promise<void> {
+  const alarming = events.filter(isAlarming);
+  if (alarming.length > 0) await alertDesk(env).raise(alertsOf(alarming));
 }
 
 function eventOf(c: AppContext, telling: Telling): AuditEvent {

@@ -62,6 +62,21 @@ describe("the Queue's consumer", () => {
     expect(await trail("id = ?", [event.id], 1)).toHaveLength(1);
   });
 
+  it("LOG-02: half a character, as a text cut short ends in, spoils neither its row nor its batch", async () => {
+    const half = `${"x".repeat(511)}\ud83d`;
+    const [odd, even] = [
+      eventAt(2_510_000_002, { reason: half, client: { ...NO_CLIENT, userAgent: half }, details: { half } }),
+      eventAt(2_510_000_003),
+    ];
+    expect(await consume([{ events: [odd, even] }])).toEqual([]);
+    const rows = await trail("id IN (?, ?)", [odd.id, even.id], 2);
+    const whole = half.replace("\ud83d", "\ufffd");
+    expect(rows).toMatchObject([
+      { reason: whole, user_agent: whole, details: JSON.stringify({ half: whole }) },
+      {},
+    ]);
+  });
+
   it("two consumers of the same events at once count them once: one of them fails whole and tries again", async () => {
     const at = 2_520_000_000;
     const events = Array.from({ length: 50 }, () => eventAt(at));
