@@ -21,7 +21,7 @@ type Configuration = {
   d1_databases: { binding: string; database_name: string; migrations_dir: string }[];
   queues: {
     producers: { binding: string; queue: string }[];
-    consumers: { queue: string; dead_letter_queue: string }[];
+    consumers: { queue: string; dead_letter_queue?: string }[];
   };
   ratelimits: { name: string; namespace_id: string }[];
   version_metadata: { binding: string };
@@ -38,7 +38,10 @@ const bindingsOf = (one: Configuration) => ({
   kv: one.kv_namespaces.map(({ binding }) => binding),
   d1: one.d1_databases.map(({ binding, migrations_dir }) => `${binding} ${migrations_dir}`),
   producers: one.queues.producers.map(({ binding }) => binding),
-  consumers: one.queues.consumers.map(({ queue, dead_letter_queue, ...how }) => how),
+  consumers: one.queues.consumers.map(({ queue, dead_letter_queue, ...how }) => ({
+    ...how,
+    isDead: queue.endsWith("-audit-dead"),
+  })),
   version: one.version_metadata.binding,
 });
 
@@ -47,7 +50,9 @@ const resourcesOf = (one: Configuration) => [
   `worker ${one.name}`,
   ...one.d1_databases.map(({ database_name }) => `database ${database_name}`),
   ...one.queues.producers.map(({ queue }) => `queue ${queue}`),
-  ...one.queues.consumers.map(({ dead_letter_queue }) => `queue ${dead_letter_queue}`),
+  ...one.queues.consumers.flatMap(({ dead_letter_queue: dead }) =>
+    dead === undefined ? [] : [`queue ${dead}`],
+  ),
   ...one.ratelimits.map(({ namespace_id }) => `counter ${namespace_id}`),
 ];
 
@@ -61,6 +66,14 @@ describe.each(DEPLOYED)("$name", (environment) => {
   test("has every binding of development, and the sieve", () => {
     expect(bindingsOf(environment)).toEqual(bindingsOf(development));
     expect(environment.ratelimits.map(({ name }) => name)).toEqual(["SIEVE"]);
+  });
+
+  test("reads its dead letters again, and nothing is dead after them but what was logged", () => {
+    const { consumers } = environment.queues;
+    expect(consumers.map(({ queue, dead_letter_queue }) => [queue, dead_letter_queue])).toEqual([
+      [`${environment.name}-audit`, `${environment.name}-audit-dead`],
+      [`${environment.name}-audit-dead`, undefined],
+    ]);
   });
 
   test("has the same objects, schedule, CPU limit and logs", () => {
