@@ -96,14 +96,14 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
   }
 
   async #send(): Promise<void> {
-    const { alertWebhook } = policyOf(this.env);
-    if (alertWebhook === null) return;
     for (let sent = 0; sent < MESSAGES_MAX; sent += 1) {
       const nowMs = this.#now();
       const { failures, nextAtMs } = this.#state.delivery();
       const message = this.#state.nextMessage();
       if (message === null || nextAtMs > nowMs) return;
       try {
+        const { alertWebhook } = policyOf(this.env);
+        if (alertWebhook === null) throw new Error("no webhook is set any more");
         await postWebhook(alertWebhook, message, nowMs);
         this.#turn(() => {
           this.#state.deleteMessage(message.id);

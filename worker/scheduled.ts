@@ -42,12 +42,20 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
     log(toIso(now), { level: "error", event: "settings_wrong", settings: names });
     return;
   }
+  const { config } = settings;
   // Each is tried, whatever becomes of the others; a throw marks the run as failed.
   const done = await Promise.allSettled([
-    isFor(EVERY_MINUTE) ? tellHealth(env, settings, now) : null,
-    isFor(EVERY_MINUTE) ? tellUntold(env, now) : null,
-    isFor(SIX_HOURLY) ? compare(env, now) : null,
-    isFor(DAILY) ? daily(env, settings.config, now) : null,
+    ...(isFor(EVERY_MINUTE) ? [tellHealth(env, settings, now), tellUntold(env, now)] : []),
+    ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
+    ...(isFor(DAILY)
+      ? [
+          warnOfKeys(env, config, now),
+          forget(env.DB, config, now),
+          finishDeletions(env, now, newRequestId()),
+          purgeBlocks(env.DB, now),
+          rotateSecrets(env.DB, config, now),
+        ]
+      : []),
   ]);
   for (const one of done) if (one.status === "rejected") throw one.reason;
 }
@@ -65,7 +73,7 @@ async function compare(env: Env, now: NumericDate): Promise<void> {
   if (spikes.length > 0) await alertDesk(env).raise(spikes);
 }
 
-async function daily(env: Env, config: Config, now: NumericDate): Promise<void> {
+async function warnOfKeys(env: Env, config: Config, now: NumericDate): Promise<void> {
   const ending = endingKeys(config.signingKeys, now, KEY_NOTICE_SECONDS);
   // The log first: it must be told also when D1 is down.
   for (const { kid, endsAt } of ending) {
@@ -76,11 +84,12 @@ async function daily(env: Env, config: Config, now: NumericDate): Promise<void> 
     env,
     ending.map((key) => warning(key, now)),
   );
-  await finishDeletions(env, now, newRequestId());
+}
+
+async function forget(db: D1Database, config: Config, now: NumericDate): Promise<void> {
   const until = now - config.auditRetentionDays * DAY_SECONDS;
-  await forgetOld(env.DB, until, now - HOURS_KEPT_DAYS * DAY_SECONDS);
-  await purgeBlocks(env.DB, now);
-  await rotateSecrets(env.DB, config, now);
+  const isAll = await forgetOld(db, until, now - HOURS_KEPT_DAYS * DAY_SECONDS);
+  if (!isAll) log(toIso(now), { level: "warn", event: "retention_behind" });
 }
 
 /** One a key and day (UTC), by its id and its moment, the day's first. */

@@ -1,5 +1,5 @@
 /** The service with a part of it broken: the same application, other bindings. */
-import { createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { createExecutionContext, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { app } from "../../worker/app.ts";
 import { type Answer, ORIGIN, parsed } from "./client.ts";
@@ -16,6 +16,16 @@ export function down<Binding extends object>(): Binding {
 /** A namespace whose stubs cannot be reached. */
 export function unreachable<Namespace extends object>(): Namespace {
   return { getByName: () => down() } as unknown as Namespace;
+}
+
+/** Gives the object behind `stub` these bindings, until it is given others or evicted. */
+export async function rebind(
+  stub: DurableObjectStub,
+  overrides: Record<string, unknown> = {},
+): Promise<void> {
+  await runInDurableObject(stub, (object) => {
+    Object.defineProperty(object, "env", { configurable: true, value: { ...env, ...overrides } });
+  });
 }
 
 /** One request to the service with these bindings in place of its own. */

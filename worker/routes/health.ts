@@ -4,7 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { isFresh } from "../../schema/time.ts";
-import type { App } from "../context.ts";
+import type { App, AppContext } from "../context.ts";
 import { examine, type Health } from "../health.ts";
 import { defineRoute, jsonAnswer, serve } from "../http/route.ts";
 
@@ -44,8 +44,14 @@ let kept: { atMs: number; health: Health } | null = null;
 export function mountHealth(app: App): void {
   serve(app, route, async (c) => {
     const { nowMs, now, settings } = c.var.facts;
-    if (kept === null || !isFresh(kept.atMs, nowMs, KEPT_MS))
-      kept = { atMs: nowMs, health: await examine(c.env, settings, now) };
-    return c.json(kept.health, kept.health.status === "healthy" ? 200 : 503);
+    if (kept !== null && isFresh(kept.atMs, nowMs, KEPT_MS)) return answer(c, kept.health);
+    if (kept !== null) kept.atMs = nowMs; // who asks meanwhile hears what was found last
+    const health = await examine(c.env, settings, now);
+    kept = { atMs: nowMs, health };
+    return answer(c, health);
   });
+}
+
+function answer(c: AppContext, health: Health) {
+  return c.json(health, health.status === "healthy" ? 200 : 503);
 }
