@@ -1,8 +1,8 @@
 /** Abuse of one address (contract §2, §3, §6): what is seen, what follows, and what it does not touch. */
-import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { delivered, trail } from "../support/audit.ts";
+import { trail } from "../support/audit.ts";
 import {
   type Answer,
   ask,
@@ -172,71 +172,6 @@ describe("token brute force: twenty tokens that are none of ours within half an 
     }
     await settled();
     expect((await ask("/api/accounts/user", { address })).status).toBe(401);
-  });
-});
-
-describe("an admin's blocks", () => {
-  const impose = (ip: string, extra: object = {}) =>
-    ask(BLOCKS, {
-      body: { ip, seconds: 60, reason: "a test", ...extra },
-      headers: operator,
-      address: uniqueAddress(),
-    });
-  const lift = (ip: string, address = uniqueAddress()) =>
-    ask(`${BLOCKS}/${encodeURIComponent(ip)}`, { method: "DELETE", headers: operator, address });
-
-  it("are listed, hold for everything, and are lifted at once, also from the blocked address", async () => {
-    const address = uniqueAddress();
-    expect(await impose(address)).toMatchObject({ status: 201, body: { ip: address, actor: "operator" } });
-    expect(await listed(address)).toMatchObject({ cause: "admin", reason: "a test", scope: "everything" });
-    expect(await ask("/api/accounts/user", { address })).toMatchObject(blocked);
-    expect(await ask("/api/nowhere", { address })).toMatchObject(blocked);
-    expect((await ask(BLOCKS, { headers: operator, address })).status).toBe(200);
-    expect((await lift(address, address)).status).toBe(204);
-    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
-    expect(await listed(address)).toBeUndefined();
-    expect((await lift(address)).status).toBe(404);
-    const types = (await eventsOf(address, 2)).map(({ type }) => type);
-    expect(types.sort()).toEqual(["address_blocked", "address_unblocked"]);
-  });
-
-  it("RL-02: of one IPv6 address hold for its /64", async () => {
-    const [a, b] = [uniqueAddress().split(".").slice(2).join(""), 7];
-    expect((await impose(`2001:db8:${a}:${b}::1`)).body.ip).toBe(`2001:db8:${Number(a)}:${b}::/64`);
-    expect(await ask("/api/accounts/user", { address: `2001:db8:${a}:${b}:ffff::2` })).toMatchObject(blocked);
-    expect((await lift(`2001:db8:${a}:${b}::/64`)).status).toBe(204);
-  });
-
-  it("wrong input is a 400 that says which, and only admins may", async () => {
-    for (const extra of [
-      { seconds: 0 },
-      { seconds: 1.5 },
-      { seconds: "60" },
-      { reason: "" },
-      { ip: "nowhere" },
-    ]) {
-      expect((await impose(uniqueAddress(), extra)).status, JSON.stringify(extra)).toBe(400);
-    }
-    const user = await register();
-    expect((await ask(BLOCKS, { token: user.access, address: user.address })).status).toBe(403);
-    expect((await ask(BLOCKS, { address: user.address })).status).toBe(401);
-  });
-
-  it("LCK-08: survive eviction, end by alarm, and leave nothing in the object", async () => {
-    const address = uniqueAddress();
-    const guard = env.IP_GUARD.getByName(address);
-    await impose(address);
-    await evictDurableObject(guard);
-    expect(await ask("/api/accounts/user", { address })).toMatchObject(blocked);
-    passSeconds(61);
-    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
-    passSeconds(120);
-    await delivered(guard);
-    await runDurableObjectAlarm(guard);
-    const tables = await runInDurableObject(guard, (_object, { storage }) =>
-      storage.sql.exec("SELECT name FROM sqlite_master WHERE name IN ('abuse', 'limits')").toArray(),
-    );
-    expect(tables).toEqual([]);
   });
 });
 
