@@ -17,6 +17,7 @@ import { LimitsTable } from "./limits-table.ts";
 import { Mails } from "./mails.ts";
 import { Outbox, RETRY_DELAY_MS } from "./outbox.ts";
 import { policyOf } from "./policy.ts";
+import { removeRecoveryCodes } from "./sinks/recovery-codes.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { readUser } from "./sinks/users.ts";
 import { applyTables, hasTables } from "./tables.ts";
@@ -189,6 +190,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
         this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial()),
         this.#mails.deliver(this.ctx.exports.Postman, () => this.#now()),
         this.#lookAtChanges(),
+        this.#removeUsedCodes(),
       ]);
       const isNeeded = this.#turn((turn) => this.#expire(turn));
       if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
@@ -244,6 +246,15 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     if (userId === null) return;
     const user = await readUser(this.env.DB, userId);
     this.#turn((turn) => this.#changes.look(user, turn));
+  }
+
+  /** Takes used recovery codes out of D1, where an edge looks whether a code is one. */
+  async #removeUsedCodes(): Promise<void> {
+    const digests = this.#usedCodes.unremoved();
+    const account = this.#state.account();
+    if (account === null || digests.length === 0) return;
+    await removeRecoveryCodes(this.env.DB, account.user.id, digests);
+    this.#turn((turn) => this.#usedCodes.noteRemoved(digests, turn));
   }
 
   async #deliverDenial(): Promise<void> {

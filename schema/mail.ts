@@ -10,7 +10,14 @@ import type { NumericDate } from "./time.ts";
 /** What a mailed token is good for. One of one purpose is never good for another. */
 export type MailedPurpose = "password_reset" | "account_unlock" | "email_verify" | "email_change";
 
-export type NoticeKind = "password_was_reset" | "password_changed" | "email_change_asked" | "email_changed";
+export type NoticeKind =
+  | "password_was_reset"
+  | "password_changed"
+  | "email_change_asked"
+  | "email_changed"
+  | "mfa_enabled"
+  | "mfa_disabled"
+  | "recovery_code_used";
 
 /** `to` is there where the address must not be the one that is stored when the mail goes out. */
 export type Mail =

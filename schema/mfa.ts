@@ -22,8 +22,10 @@ export function hasSecondFactor(amr: readonly string[]): boolean {
 export type CodeUse = {
   /** Names the secret: time steps of different secrets have nothing to do with each other. */
   enrolment: string;
-  /** The time step that the code is of; null for a recovery code, which D1 uses up. */
+  /** The time step that the code is of; null for a recovery code. */
   step: number | null;
+  /** The digest of a recovery code; null for a code of a time step. */
+  recovery: string | null;
   /** The `mfa_token` that it came with; null where a session asks. */
   pass: { id: TokenId; exp: NumericDate } | null;
 };

@@ -62,7 +62,7 @@ export type OpenSession = Origin &
     attempt: Pick<ReserveAttempt, "ticket" | "track"> | null;
     /** The code that the session uses up, where one was asked for. */
     code: CodeUse | null;
-    /** To be sent with it, to a new account. */
+    /** To be sent with it: to a new account, or a notice of how it was signed in to. */
     mail?: MailOrder;
   };
 export type OpenSessionAnswer =
@@ -129,7 +129,7 @@ export type HearOfUserAnswer = {
 };
 
 /**
- * A change of password or e-mail that D1 is about to make, told before it is tried, so that whatever
+ * A change of password, e-mail or second factor that D1 is about to make, told before it is tried, so that whatever
  * dies in between, the object looks for it. `version` is the user's before the change. Once D1 has
  * made it: what becomes of the sessions, whether lockouts end, and what the owner is told by mail.
  */
@@ -137,7 +137,7 @@ export type Change = Omit<HearOfUser, "user"> & {
   id: TokenId;
   userId: UserId;
   version: number;
-  type: "password_reset" | "password_changed" | "email_changed";
+  type: "password_reset" | "password_changed" | "email_changed" | "mfa_enabled" | "mfa_disabled";
   unlocks: boolean;
   mails: MailOrder[];
 };

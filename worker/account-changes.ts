@@ -5,7 +5,7 @@
  */
 import { assert } from "../schema/assert.ts";
 import type { NoticeKind } from "../schema/mail.ts";
-import type { Change, HearOfUserAnswer } from "../schema/user-authority.ts";
+import type { Change, EndReason, HearOfUserAnswer } from "../schema/user-authority.ts";
 import { type UserRow, userState } from "../schema/users.ts";
 import { reach, userAuthority } from "./authorities.ts";
 import type { AppContext } from "./context.ts";
@@ -13,7 +13,18 @@ import { newTokenId } from "./entropy.ts";
 import { revokedBefore } from "./era.ts";
 import { noteDenial } from "./user-cache.ts";
 
+/** What a session that ends with the change says; the last two end none. */
+const REASONS: Record<Change["type"], EndReason> = {
+  password_reset: "password_reset",
+  password_changed: "password_changed",
+  email_changed: "email_changed",
+  mfa_enabled: "ended_by_owner",
+  mfa_disabled: "ended_by_owner",
+};
+
 type Wish = Pick<Change, "type" | "sessions" | "by" | "unlocks"> & {
+  /** By which means, where there are several: for the trail. */
+  note?: string;
   /** What the owner is told, at the address from before the change. */
   notice: NoticeKind;
   /** The change itself, from exactly the user that was read: the user as it is then, or null. */
@@ -24,7 +35,7 @@ type Wish = Pick<Change, "type" | "sessions" | "by" | "unlocks"> & {
 export async function changeAccount(
   c: AppContext,
   user: UserRow,
-  { type, notice, make, ...wish }: Wish,
+  { type, notice, note, make, ...wish }: Wish,
 ): Promise<{ user: UserRow; answer: HearOfUserAnswer } | null> {
   const { client, requestId, now } = c.var.facts;
   const { id: userId, version, email } = userState(user);
@@ -33,7 +44,8 @@ export async function changeAccount(
   const id = newTokenId();
   const mails =
     email === null ? [] : [{ id: newTokenId(), mail: { kind: notice, userId, to: email, at: now } }];
-  const change = { ...origin, ...wish, id, userId, version, type, reason: type, note: null, mails };
+  const reason = REASONS[type];
+  const change = { ...origin, ...wish, id, userId, version, type, reason, note: note ?? null, mails };
   const begun = await reach("user_authority", () => object.beginChange(change));
   if (begun.kind === "stale") return null;
   const changed = await make();

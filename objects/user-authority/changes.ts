@@ -1,5 +1,5 @@
 /**
- * Changes of password or e-mail that D1 is asked to make. One is written down here before D1 is
+ * Changes of password, e-mail or second factor that D1 is asked to make. One is written down here before D1 is
  * asked, so that its effects on sessions, lockouts and mail are certain once D1 has made it: they
  * happen when the edge says so, or when a login or other news brings a later version of the user, or
  * when the alarm looks. Its methods run inside a turn of the object.

@@ -212,9 +212,21 @@ export function accountDeleted(
   };
 }
 
-/** D1 has changed the user's password or e-mail. */
-export function userChanged({ id, userId, type, client, requestId }: Change, at: NumericDate): AuditEvent {
-  return { id: `${id}.${type}`, at, type, userId, sid: null, reason: null, requestId, client, details: {} };
+/** D1 has changed what the user is proven by; a session of theirs has asked for it, or a mailed link. */
+export function userChanged(change: Change, at: NumericDate): AuditEvent {
+  const { id, userId, type, by, note, client, requestId } = change;
+  return {
+    id: `${id}.${type}`,
+    at,
+    type,
+    userId,
+    ...(by === null ? {} : { actor: `user:${userId}` }),
+    sid: by?.sid ?? null,
+    reason: null,
+    requestId,
+    client,
+    details: note === null ? {} : { by: note },
+  };
 }
 
 function common({ user }: Account, { client, requestId, actor }: Origin, at: NumericDate) {

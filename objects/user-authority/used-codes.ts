@@ -4,7 +4,15 @@ import type { OpenSession } from "../../schema/user-authority.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
 import { recoveryCodeUsed } from "./events.ts";
-import { decideUse, NOTHING_USED, type UsedCodes, usedAt, usedKeptUntil } from "./mfa.ts";
+import {
+  decideUse,
+  NOTHING_USED,
+  type UsedCodes,
+  unremoved,
+  usedAt,
+  usedKeptUntil,
+  withRemoved,
+} from "./mfa.ts";
 import type { Turn } from "./turn.ts";
 
 export class UsedCodesTable {
@@ -23,7 +31,7 @@ export class UsedCodesTable {
     return decideUse(this.#read(), use, now).kind === "spent";
   }
 
-  /** Uses a code up; false if it was used before. One row written, or none. */
+  /** Uses a code up; false if it was used before. One row written, or none; a recovery code needs the alarm. */
   use(use: CodeUse, turn: Turn): boolean {
     const decision = decideUse(this.#read(), use, turn.now);
     if (decision.kind === "spent") return false;
@@ -35,9 +43,19 @@ export class UsedCodesTable {
   useAtLogin(command: OpenSession, turn: Turn): void {
     if (command.code === null) return;
     this.use(command.code, turn);
-    if (command.code.step !== null) return;
+    if (command.code.recovery === null) return;
     this.#outbox.appendEvent(recoveryCodeUsed(command, turn.now));
     this.#wakeUp.noLaterThan(turn.nowMs + DELIVERY_DELAY_MS, turn.nowMs);
+  }
+
+  /** The digests of used recovery codes that D1 still offers. */
+  unremoved(): string[] {
+    return unremoved(this.#read());
+  }
+
+  /** D1 has taken them out. One row written. */
+  noteRemoved(digests: readonly string[], turn: Turn): void {
+    this.#write(withRemoved(this.#read(), digests, turn.now), turn);
   }
 
   /** Forgets what no edge would take any more; true if anything is left. */
@@ -49,7 +67,8 @@ export class UsedCodesTable {
 
   #read(): UsedCodes {
     const [row] = this.#sql.exec<{ state: string }>("SELECT state FROM used_codes").toArray();
-    return row === undefined ? NOTHING_USED : (JSON.parse(row.state) as UsedCodes);
+    // Older rows lack what was added to the shape since.
+    return row === undefined ? NOTHING_USED : { ...NOTHING_USED, ...(JSON.parse(row.state) as UsedCodes) };
   }
 
   #write(used: UsedCodes, { nowMs }: Turn): boolean {
@@ -63,7 +82,8 @@ export class UsedCodesTable {
        ON CONFLICT (one) DO UPDATE SET state = excluded.state`,
       JSON.stringify(used),
     );
-    this.#wakeUp.noLaterThan(until * 1000, nowMs);
+    const isRemovalDue = unremoved(used).length > 0;
+    this.#wakeUp.noLaterThan(isRemovalDue ? nowMs + DELIVERY_DELAY_MS : until * 1000, nowMs);
     return true;
   }
 }

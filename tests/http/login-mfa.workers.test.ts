@@ -86,6 +86,8 @@ describe("a login with a second factor", () => {
     expect(status).toBe(200);
     expect(decodeJwt(body.access_token).amr).toEqual(["pwd", "mfa"]);
     expect(await secondStep(await mfaTokenOf(user), recovery)).toMatchObject(WRONG);
+    await delivered(objectOf(user)); // from now on it is no code of D1's either
+    expect(await secondStep(await mfaTokenOf(user), recovery)).toMatchObject(WRONG);
     await delivered(objectOf(user));
     const types = (await notable(user.id, 3)).map(({ type, risk }) => `${type} ${risk}`);
     expect(types).toEqual(

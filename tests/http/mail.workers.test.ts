@@ -4,7 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Answer, ask, login, PASSWORD, refresh, register, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
-import { askWith, down } from "../support/faults.ts";
+import { askWith, down, failing } from "../support/faults.ts";
 import {
   addressObject,
   askForReset,
@@ -25,22 +25,6 @@ afterEach(() => {
 const NEW_PASSWORD = "another quiet harbour 28";
 const signIn = (username: string, password: string): Promise<Answer> =>
   ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
-
-/** The namespace whose stubs cannot be reached for one method. */
-function failing(method: string) {
-  return {
-    getByName: (name: string) => {
-      const stub = env.USER_AUTHORITY.getByName(name);
-      const call = (key: string | symbol, args: unknown[]) =>
-        Reflect.apply(Reflect.get(stub, key), stub, args);
-      const get = (_target: object, key: string | symbol) => {
-        return (...args: unknown[]) =>
-          key === method ? Promise.reject(new Error("the network is down")) : call(key, args);
-      };
-      return new Proxy({}, { get });
-    },
-  };
-}
 
 const confirmWith = (overrides: Record<string, unknown>, token: string) =>
   askWith(overrides, "/api/accounts/password/reset/confirm", {

@@ -4,10 +4,11 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { readConfig } from "../../schema/config.ts";
 import { rotateSecrets } from "../../worker/mfa/rotation.ts";
 import { askAs, registerAs } from "../support/admin.ts";
-import { notable } from "../support/audit.ts";
+import { delivered, notable } from "../support/audit.ts";
 import { ask, PASSWORD, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
-import { askWith } from "../support/faults.ts";
+import { askWith, failing } from "../support/faults.ts";
+import { handOver, mailed, objectOf } from "../support/mail.ts";
 import { firstStep, mfaTokenOf, PATH, protect, registerProtected, secondStep } from "../support/mfa.ts";
 import { codeOf, wrongCode } from "../support/totp.ts";
 
@@ -46,6 +47,7 @@ describe("enrolment", () => {
     expect(new Set(body.recovery_codes).size).toBe(10);
     expect(await isEnabled(user)).toBe(true);
     expect((await firstStep(user)).body.code).toBe("mfa_required");
+    await delivered(objectOf(user));
     expect(await notable(user.id, 1)).toMatchObject([
       { type: "mfa_enabled", risk: "medium", actor: `user:${user.id}`, sid: user.sid },
     ]);
@@ -138,8 +140,10 @@ describe("taking it off", () => {
     expect((await disable(user, { password: PASSWORD, code: codeOf(user.secret) })).status).toBe(204);
     expect(await isEnabled(user)).toBe(false);
     expect((await firstStep(user)).status).toBe(200);
-    const types = (await notable(user.id, 2)).map(({ type, risk }) => `${type} ${risk}`);
-    expect(types).toContain("mfa_disabled high");
+    await delivered(objectOf(user));
+    const [told] = (await notable(user.id, 2)).filter(({ type }) => type === "mfa_disabled");
+    expect(told).toMatchObject({ risk: "high", actor: `user:${user.id}`, sid: user.sid });
+    expect(told?.details).toBe('{"by":"totp"}');
   });
 
   it("takes a recovery code too, for whoever has lost the authenticator; then the others are dead", async () => {
@@ -168,6 +172,64 @@ describe("taking it off", () => {
     expect(await disable(user, body)).toMatchObject(nothing);
     expect(await disable(user, { password: PASSWORD })).toMatchObject({ status: 400 });
     expect(await disable(user, { ...body, code: 123456 })).toMatchObject({ status: 400 });
+  });
+});
+
+describe("the owner is told by mail", () => {
+  const ADDED = /^A second factor was added/;
+  const REMOVED = /^The second factor of your account was removed/;
+
+  it("when a factor is activated and when it is taken off", async () => {
+    standStill();
+    const user = await registerProtected();
+    await handOver(objectOf(user));
+    expect(await mailed(user.email, ADDED)).toHaveLength(1);
+    expect((await disable(user, { password: PASSWORD, code: codeOf(user.secret) })).status).toBe(204);
+    await handOver(objectOf(user));
+    expect(await mailed(user.email, REMOVED)).toHaveLength(1);
+  });
+
+  it("DUR-03: also if the object falls silent once D1 has made the change; the recovery codes are answered all the same", async () => {
+    standStill();
+    const user = await register();
+    const { secret } = (await enrol(user)).body;
+    const send = (path: string, method: string, body: object) =>
+      askWith({ USER_AUTHORITY: failing("endChange") }, path, {
+        method,
+        body: JSON.stringify(body),
+        headers: { Authorization: `Bearer ${user.access}`, "CF-Connecting-IP": uniqueAddress() },
+      });
+    const look = async () => {
+      passSeconds(61);
+      await handOver(objectOf(user)); // it looks whether D1 has made the change, and then has a mail
+      await handOver(objectOf(user));
+    };
+    const { status, body } = await send(`${PATH}/activate`, "POST", { code: codeOf(secret) });
+    expect(status).toBe(200);
+    expect(body.recovery_codes).toHaveLength(10);
+    await look();
+    expect(await mailed(user.email, ADDED)).toHaveLength(1);
+    const removal = { password: PASSWORD, code: codeOf(secret) };
+    expect((await send(PATH, "DELETE", removal)).status).toBe(204);
+    await look();
+    expect(await mailed(user.email, REMOVED)).toHaveLength(1);
+    await delivered(objectOf(user));
+    const types = (await notable(user.id, 2)).map(({ type }) => type).sort();
+    expect(types).toEqual(["mfa_disabled", "mfa_enabled"]);
+  });
+
+  it("DUR-03: with the object down before D1 is asked, nothing is changed and nobody is told", async () => {
+    standStill();
+    const user = await register();
+    const { secret } = (await enrol(user)).body;
+    const answer = await askWith({ USER_AUTHORITY: failing("beginChange") }, `${PATH}/activate`, {
+      method: "POST",
+      body: JSON.stringify({ code: codeOf(secret) }),
+      headers: { Authorization: `Bearer ${user.access}`, "CF-Connecting-IP": uniqueAddress() },
+    });
+    expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
+    expect(await isEnabled(user)).toBe(false);
+    expect((await activate(user, codeOf(secret, 1))).status, "and the next code activates it").toBe(200);
   });
 });
 

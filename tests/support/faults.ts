@@ -28,6 +28,22 @@ export async function rebind(
   });
 }
 
+/** The users' objects, which cannot be reached for one method. */
+export function failing(method: string) {
+  return {
+    getByName: (name: string) => {
+      const stub = env.USER_AUTHORITY.getByName(name);
+      const call = (key: string | symbol, args: unknown[]) =>
+        Reflect.apply(Reflect.get(stub, key), stub, args);
+      const get = (_target: object, key: string | symbol) => {
+        return (...args: unknown[]) =>
+          key === method ? Promise.reject(new Error("the network is down")) : call(key, args);
+      };
+      return new Proxy({}, { get });
+    },
+  };
+}
+
 /** One request to the service with these bindings in place of its own. */
 export async function askWith(
   overrides: Record<string, unknown>,

@@ -65,6 +65,25 @@ const NOTICES: Record<NoticeKind, Words> = {
     before: ["Your account has a new address, and this one is not in use any more."],
     after: ["If it was not you, tell those who run this service at once."],
   },
+  mfa_enabled: {
+    subject: "A second factor was added to your account",
+    before: ["Signing in to your account now takes a code of an authenticator as well."],
+    after: [
+      "If it was not you, reset your password at once and tell those who run this service: the reset leaves the second factor on.",
+    ],
+  },
+  mfa_disabled: {
+    subject: "The second factor of your account was removed",
+    before: ["Signing in to your account now takes the password alone. Its recovery codes are dead."],
+    after: [REACT],
+  },
+  recovery_code_used: {
+    subject: "A recovery code was used to sign in",
+    before: [
+      "Somebody signed in to your account by its password and one of its recovery codes, which is used up now.",
+    ],
+    after: [REACT],
+  },
 };
 
 /** A message with a link. `validSeconds`: how long the link is good from now on. */

@@ -61,51 +61,33 @@ export async function putPending(
   return written !== null;
 }
 
-/** Activates exactly this pending secret; the user as changed by it, or null if it is not there (any more). */
+/**
+ * Activates exactly this pending secret; the user as changed by it, or null if it is not there (any
+ * more), or if the user has changed since `user` was read.
+ */
 export async function activateEnrolment(
   db: D1Database,
+  user: UserRow,
   { userId, enrolment }: Pick<Enrolment, "userId" | "enrolment">,
   recoveryDigests: readonly string[],
   now: NumericDate,
 ): Promise<UserRow | null> {
   const isPending = "user_id = ?1 AND enrolment = ?2 AND activated_at IS NULL";
-  return changedWith(db, { userId, enrolment }, isPending, () =>
-    db
-      .prepare(`UPDATE totp SET activated_at = ?3, recovery_digests = ?4 WHERE ${isPending}`)
-      .bind(userId, enrolment, now, JSON.stringify(recoveryDigests)),
-  );
+  const change = db
+    .prepare(`UPDATE totp SET activated_at = ?3, recovery_digests = ?4 WHERE ${isPending} AND changes() > 0`)
+    .bind(userId, enrolment, now, JSON.stringify(recoveryDigests));
+  return changedWith(db, user, enrolment, isPending, change);
 }
 
-/** Removes exactly this active secret and its recovery codes; the user as changed by it, or null. */
+/** Removes exactly this active secret and its recovery codes; the user as changed by it, or null likewise. */
 export async function removeEnrolment(
   db: D1Database,
+  user: UserRow,
   { userId, enrolment }: Pick<Enrolment, "userId" | "enrolment">,
 ): Promise<UserRow | null> {
   const isActive = "user_id = ?1 AND enrolment = ?2 AND activated_at IS NOT NULL";
-  return changedWith(db, { userId, enrolment }, isActive, () =>
-    db.prepare(`DELETE FROM totp WHERE ${isActive}`).bind(userId, enrolment),
-  );
-}
-
-/** Uses up a recovery code: true for exactly one of any number of calls. */
-export async function useRecoveryCode(
-  db: D1Database,
-  { userId, enrolment }: Pick<Enrolment, "userId" | "enrolment">,
-  digest: string,
-): Promise<boolean> {
-  const used = await reach("database", () =>
-    db
-      .prepare(
-        `UPDATE totp SET recovery_digests =
-           (SELECT json_group_array(value) FROM json_each(totp.recovery_digests) WHERE value <> ?3)
-         WHERE user_id = ?1 AND enrolment = ?2 AND activated_at IS NOT NULL
-           AND EXISTS (SELECT 1 FROM json_each(totp.recovery_digests) WHERE value = ?3)
-         RETURNING 1`,
-      )
-      .bind(userId, enrolment, digest)
-      .first(),
-  );
-  return used !== null;
+  const change = db.prepare(`DELETE FROM totp WHERE ${isActive} AND changes() > 0`).bind(userId, enrolment);
+  return changedWith(db, user, enrolment, isActive, change);
 }
 
 /** Up to `limit` secrets of users after `afterId`, pending ones too, that one of these keys encrypted. */
@@ -146,21 +128,22 @@ export async function replaceSealed(
 }
 
 /**
- * In one transaction, under one condition on `totp`: the user's version grows, so that a login that
- * read the user before is told so (`stale`), and the change is made.
+ * In one transaction, under one condition on `totp`: the version of the user that was read grows, so
+ * that a login that read it too is told so (`stale`), and then the change is made.
  */
 async function changedWith(
   db: D1Database,
-  { userId, enrolment }: Pick<Enrolment, "userId" | "enrolment">,
+  user: UserRow,
+  enrolment: string,
   condition: string,
-  change: () => D1PreparedStatement,
+  change: D1PreparedStatement,
 ): Promise<UserRow | null> {
   const grow = db
     .prepare(
       `UPDATE users SET version = version + 1
-       WHERE id = ?1 AND EXISTS (SELECT 1 FROM totp WHERE ${condition}) RETURNING ${COLUMNS}`,
+       WHERE id = ?1 AND version = ?3 AND EXISTS (SELECT 1 FROM totp WHERE ${condition}) RETURNING ${COLUMNS}`,
     )
-    .bind(userId, enrolment);
-  const [grown] = await reach("database", () => db.batch<UserRow>([grow, change()]));
+    .bind(user.id, enrolment, user.version);
+  const [grown] = await reach("database", () => db.batch<UserRow>([grow, change]));
   return grown?.results[0] ?? null;
 }

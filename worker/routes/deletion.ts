@@ -5,15 +5,14 @@
 import { z } from "@hono/zod-openapi";
 import { bearerOf } from "../auth/bearer.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
-import { reach, userAuthority } from "../authorities.ts";
-import type { App, AppContext } from "../context.ts";
+import type { App } from "../context.ts";
 import { closeAccount, eraseAccount } from "../deletion.ts";
-import { type Attempt, guess } from "../guess.ts";
+import { guess } from "../guess.ts";
 import { clearTokenCookies } from "../http/cookies.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { type ProvenCode, proveCode } from "../mfa/codes.ts";
-import { type Enrolment, findEnrolment, useRecoveryCode } from "../mfa/enrolments.ts";
+import { proveCode, spendCode } from "../mfa/codes.ts";
+import { findEnrolment } from "../mfa/enrolments.ts";
 import { verifyPassword } from "../passwords/registry.ts";
 import { noteDenial } from "../user-cache.ts";
 import { findWithProfile } from "../users.ts";
@@ -57,7 +56,10 @@ export function mountDeletion(app: App): void {
       const found = factor === null ? null : await proveCode(c, factor, code ?? "");
       // One answer for both: neither tells whether the other was right.
       if (!matches || (factor !== null && found === null)) return null;
-      if (factor !== null && found !== null) await spend(c, factor, found, attempt);
+      if (factor !== null && found !== null) {
+        const isSpent = !(await spendCode(c, factor, found, { ...attempt, outcome: "not_tried" }));
+        if (isSpent) throw new Refusal("invalid_credentials"); // as a wrong one, and no guess
+      }
       if (!(await closeAccount(c.env.DB, user_id, now))) throw new Refusal("last_admin");
       return eraseAccount(c.env, user_id, { client, requestId });
     });
@@ -67,18 +69,4 @@ export function mountDeletion(app: App): void {
     clearTokenCookies(c);
     return c.body(null, 204);
   });
-}
-
-/** Uses the code up. Throws, as for a wrong one but without a guess being counted, if it was used before. */
-async function spend(c: AppContext, factor: Enrolment, found: ProvenCode, attempt: Attempt): Promise<void> {
-  const { userId, enrolment } = factor;
-  const { client, requestId } = c.var.facts;
-  if (found.kind === "recovery") {
-    if (await useRecoveryCode(c.env.DB, factor, found.digest)) return;
-    throw new Refusal("invalid_credentials");
-  }
-  const use = { enrolment, step: found.step, pass: null };
-  const command = { use, attempt: { ...attempt, outcome: "not_tried" as const, userId, client, requestId } };
-  const answer = await reach("user_authority", () => userAuthority(c.env, userId).spendCode(command));
-  if (answer.kind === "spent") throw new Refusal("invalid_credentials");
 }

@@ -7,12 +7,13 @@ import type { UserRow } from "../../schema/users.ts";
 import { tell } from "../audit.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
+import { newTokenId } from "../entropy.ts";
 import { type Attempt, guess } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { answerLogin, deviceName } from "../login.ts";
-import { proveCode } from "../mfa/codes.ts";
-import { type Enrolment, findEnrolment, useRecoveryCode } from "../mfa/enrolments.ts";
+import { proveCode, useOf } from "../mfa/codes.ts";
+import { type Enrolment, findEnrolment } from "../mfa/enrolments.ts";
 import { openSession } from "../sessions.ts";
 import { type MfaToken, verifyMfaToken } from "../tokens/mfa-token.ts";
 import { tokenAnswerSchema, transport } from "../tokens/token-answer.ts";
@@ -31,7 +32,7 @@ const route = defineRoute(
     tier: "none",
     limits: ["auth"],
     guesses: true,
-    cost: "2 D1 queries, 1 D1 row written after the answer (1 before it for a recovery code), 2 UserAuthority calls (4 rows written), 1 signature checked, 3 signatures; wrong: 2 calls (3 rows written, 1 alarm)",
+    cost: "2 D1 queries, 1 D1 row written after the answer, 2 UserAuthority calls (4 rows written; for a recovery code 4 more, 1 alarm and 1 D1 row), 1 signature checked, 3 signatures; wrong: 2 calls (3 rows written, 1 alarm)",
     missing: "MFA token and code are required",
   },
   {
@@ -99,19 +100,15 @@ async function open(
   const { token, user, enrolment, code, name, attempt } = step;
   const proven = await proveCode(c, enrolment, code);
   if (proven === null) return null;
-  // First, and whatever becomes of the session: a code may be lost to an outage, never used twice.
-  if (proven.kind === "recovery" && !(await useRecoveryCode(c.env.DB, enrolment, proven.digest))) {
-    throw new Refusal("invalid_mfa_code");
-  }
+  const { email } = user;
+  const notice = { kind: "recovery_code_used" as const, userId: enrolment.userId, at: c.var.facts.now };
+  const isTold = proven.kind === "recovery" && email !== null;
   const opened = await openSession(c, user, {
     amr: proven.amr,
     deviceName: name,
     attempt,
-    code: {
-      enrolment: enrolment.enrolment,
-      step: proven.kind === "totp" ? proven.step : null,
-      pass: { id: token.id, exp: token.exp },
-    },
+    code: useOf(enrolment, proven, { id: token.id, exp: token.exp }),
+    ...(isTold ? { mail: { id: newTokenId(), mail: { ...notice, to: email } } } : {}),
   });
   if (opened.kind === "opened") return opened.grant;
   if (opened.reason === "spent") throw new Refusal("invalid_mfa_code");

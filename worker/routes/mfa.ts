@@ -1,33 +1,30 @@
 /** `/api/accounts/mfa/totp`: a second factor is enrolled, activated by its first code, and taken off again. */
 import { z } from "@hono/zod-openapi";
-import type { AuditEvent } from "../../schema/audit-events.ts";
 import { log } from "../../schema/log.ts";
-import type { CodeUse } from "../../schema/mfa.ts";
 import { toIso } from "../../schema/time.ts";
 import type { UserRow } from "../../schema/users.ts";
-import { recordEvents } from "../audit.ts";
+import { changeAccount } from "../account-changes.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
-import { reach, userAuthority } from "../authorities.ts";
+import { bearerFrom } from "../auth/tiers.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
-import { seal, unseal } from "../encryption.ts";
+import { seal } from "../encryption.ts";
 import { newTokenId } from "../entropy.ts";
-import { type Attempt, guess } from "../guess.ts";
-import { tellUserAuthority } from "../hear-of-user.ts";
-import { Refusal } from "../http/problems.ts";
+import { guess } from "../guess.ts";
+import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { contextOf, proveCode } from "../mfa/codes.ts";
+import { contextOf, proveCode, spendCode } from "../mfa/codes.ts";
 import {
   activateEnrolment,
+  type Enrolment,
   findEnrolment,
   putPending,
   removeEnrolment,
-  useRecoveryCode,
 } from "../mfa/enrolments.ts";
 import { newRecoveryCodes, recoveryDigest } from "../mfa/recovery-codes.ts";
-import { newTotpSecret, shownSecret, stepOfCode } from "../mfa/totp.ts";
+import { newTotpSecret, shownSecret } from "../mfa/totp.ts";
 import { verifyPassword } from "../passwords/registry.ts";
-import { findWithProfile } from "../users.ts";
+import { findUser } from "../users.ts";
 
 const PATH = "/api/accounts/mfa/totp";
 const confirmed = { access: "confirmed" as const, tier: "confirmed" as const };
@@ -56,7 +53,7 @@ const activate = defineRoute(
     ...confirmed,
     limits: ["auth"],
     guesses: true,
-    cost: "1 D1 query and 1 transaction (2 rows written), 4 UserAuthority calls (4 rows written), 1 signature checked",
+    cost: "2 D1 queries and 1 transaction (2 rows written), 5 UserAuthority calls (10 rows written, 2 alarms), 1 signature checked",
     missing: "Code is required",
   },
   {
@@ -77,7 +74,7 @@ const disable = defineRoute(
     ...confirmed,
     limits: ["auth"],
     guesses: true,
-    cost: "2 D1 queries and 1 transaction (2 rows written), 4 UserAuthority calls (4 rows written), 1 hash, 1 signature checked",
+    cost: "2 D1 queries and 1 transaction (2 rows written), 5 UserAuthority calls (10 rows written, 2 alarms), 1 hash, 1 signature checked",
     missing: "Password and code are required",
   },
   {
@@ -107,36 +104,35 @@ export function mountMfa(app: App): void {
   });
 
   serve(app, activate, async (c) => {
+    const { DB } = c.env;
     const { user_id: userId } = bearerOf(c);
-    const { now } = c.var.facts;
-    const pending = await findEnrolment(c.env.DB, userId);
+    const [user, pending] = await Promise.all([findUser(DB, userId), findEnrolment(DB, userId)]);
+    if (user === null) throw new Refusal("access_token_revoked");
     if (pending?.isActive) throw new Refusal("mfa_already_enabled");
     if (pending === null) throw new Refusal("mfa_not_pending");
-    const { enrolment } = pending;
-    const secret = await unseal(serviceOf(c).config, pending, contextOf(pending));
     const accepted = await guess(c, await targetOf(c), async (attempt) => {
-      const step = stepOfCode(secret, c.req.valid("json").code, now);
-      if (step === null) return null;
+      const proven = await proveCode(c, pending, c.req.valid("json").code);
+      if (proven === null) return null;
       // Whoever enrolled knows the secret: a right code proves nothing that could clear a count.
-      await spend(c, { enrolment, step, pass: null }, attempt, "not_tried");
-      return true;
+      const isSpent = !(await spendCode(c, pending, proven, { ...attempt, outcome: "not_tried" }));
+      if (isSpent) throw new Refusal("wrong_code"); // as a wrong one, and no guess
+      return proven;
     });
     if (accepted === null) throw new Refusal("wrong_code");
     const codes = newRecoveryCodes();
     const digests = (await Promise.all(codes.map(recoveryDigest))).filter((digest) => digest !== null);
-    const row = await activateEnrolment(c.env.DB, pending, digests, now);
-    if (row === null) throw new Refusal("mfa_not_pending"); // replaced or activated meanwhile
-    await announce(c, row, { id: `${enrolment}.mfa_enabled`, type: "mfa_enabled", details: {} });
+    const isMade = await change(c, user, "mfa_enabled", () =>
+      activateEnrolment(DB, user, pending, digests, c.var.facts.now),
+    );
+    if (!isMade) throw await whyNot(c, pending, "mfa_not_pending");
     return c.json({ recovery_codes: codes }, 200);
   });
 
   serve(app, disable, async (c) => {
+    const { DB } = c.env;
     const { user_id: userId } = bearerOf(c);
     const { password, code } = c.req.valid("json");
-    const [user, active] = await Promise.all([
-      findWithProfile(c.env.DB, userId),
-      findEnrolment(c.env.DB, userId),
-    ]);
+    const [user, active] = await Promise.all([findUser(DB, userId), findEnrolment(DB, userId)]);
     if (user === null) throw new Refusal("access_token_revoked");
     if (active === null || !active.isActive) throw new Refusal("mfa_not_enabled");
     // One attempt and one answer for both: neither tells whether the other was right.
@@ -144,19 +140,19 @@ export function mountMfa(app: App): void {
       const { matches } = await verifyPassword(password, user.password_hash);
       const found = await proveCode(c, active, code);
       if (!matches || found === null) return null;
-      const { enrolment } = active;
-      if (found.kind === "recovery" && !(await useRecoveryCode(c.env.DB, active, found.digest))) {
-        throw new Refusal("invalid_credentials"); // used meanwhile: no guess
-      }
-      const step = found.kind === "totp" ? found.step : null;
-      await spend(c, { enrolment, step, pass: null }, attempt, "success");
+      const isSpent = !(await spendCode(c, active, found, { ...attempt, outcome: "success" }));
+      if (isSpent) throw new Refusal("invalid_credentials"); // as a wrong one, and no guess
       return found;
     });
     if (proven === null) throw new Refusal("invalid_credentials");
-    const row = await removeEnrolment(c.env.DB, active);
-    if (row === null) throw new Refusal("mfa_not_enabled"); // by another request meanwhile
-    const details = { by: proven.kind };
-    await announce(c, row, { id: `${active.enrolment}.mfa_disabled`, type: "mfa_disabled", details });
+    const isMade = await change(
+      c,
+      user,
+      "mfa_disabled",
+      () => removeEnrolment(DB, user, active),
+      proven.kind,
+    );
+    if (!isMade) throw await whyNot(c, active, "mfa_not_enabled");
     return c.body(null, 204);
   });
 }
@@ -166,52 +162,44 @@ async function targetOf(c: AppContext) {
   return { userId, typed: username, track: trackOf(await deviceOf(c), userId) };
 }
 
-/** Uses a code up in the user's object, with its attempt. Throws the refusal of one that was used before. */
-async function spend(
+/**
+ * The change in D1 with what follows from it; false if D1 refused it. Once D1 has made it, an outage
+ * does not keep the answer back, since recovery codes may be in it: the user's object looks by itself.
+ */
+async function change(
   c: AppContext,
-  use: CodeUse,
-  attempt: Attempt,
-  outcome: "success" | "not_tried",
-): Promise<void> {
-  const { user_id: userId } = bearerOf(c);
-  const { client, requestId } = c.var.facts;
-  const command = { use, attempt: { ...attempt, outcome, userId, client, requestId } };
-  const answer = await reach("user_authority", () => userAuthority(c.env, userId).spendCode(command));
-  if (answer.kind === "spent")
-    throw new Refusal(outcome === "success" ? "invalid_credentials" : "wrong_code");
+  user: UserRow,
+  type: "mfa_enabled" | "mfa_disabled",
+  make: () => Promise<UserRow | null>,
+  note?: string,
+): Promise<boolean> {
+  const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
+  let isMade = false;
+  const noted = async () => {
+    const row = await make();
+    isMade = row !== null;
+    return row;
+  };
+  const wish = { type, notice: type, sessions: "keep" as const, by, unlocks: false, make: noted };
+  try {
+    return (await changeAccount(c, user, note === undefined ? wish : { ...wish, note })) !== null;
+  } catch (error) {
+    if (!isMade) throw error;
+    const { now, requestId } = c.var.facts;
+    log(toIso(now), { level: "error", event: "mfa_change_untold", request_id: requestId, reason: type });
+    return true;
+  }
 }
 
-/**
- * Tells the user's object and the audit trail of what D1 has already done. The answer must not be
- * lost for an outage here, since it may hold recovery codes: the next login brings the object the
- * news, and the log has a line.
- */
-async function announce(
+/** Why D1 refused: somebody was faster with this secret, or the user has changed in another way. */
+async function whyNot(
   c: AppContext,
-  row: UserRow,
-  event: Pick<AuditEvent, "id" | "type" | "details">,
-): Promise<void> {
-  const { now, requestId, client } = c.var.facts;
-  const { sid } = bearerOf(c);
-  const told: AuditEvent = {
-    ...event,
-    at: now,
-    userId: row.id,
-    actor: `user:${row.id}`,
-    sid,
-    reason: null,
-    requestId,
-    client,
-  };
-  const news = { sessions: "keep" as const, by: null, reason: "ended_by_owner" as const, note: null };
-  const outcomes = await Promise.allSettled([tellUserAuthority(c, row, news), recordEvents(c.env, [told])]);
-  for (const outcome of outcomes) {
-    if (outcome.status === "fulfilled") continue;
-    log(toIso(now), {
-      level: "error",
-      event: "mfa_change_untold",
-      request_id: requestId,
-      reason: event.type,
-    });
-  }
+  was: Enrolment,
+  code: "mfa_not_pending" | "mfa_not_enabled",
+): Promise<Error> {
+  const is = await findEnrolment(c.env.DB, was.userId);
+  const isSame = is?.enrolment === was.enrolment && is.isActive === was.isActive;
+  return isSame
+    ? new Outage("database", "the user changed meanwhile; the next try sees how")
+    : new Refusal(code);
 }

@@ -3,8 +3,10 @@ import {
   decideUse,
   NOTHING_USED,
   type UsedCodes,
+  unremoved,
   usedAt,
   usedKeptUntil,
+  withRemoved,
 } from "../../../objects/user-authority/mfa.ts";
 import { asTokenId, type TokenId } from "../../../schema/ids.ts";
 import type { CodeUse } from "../../../schema/mfa.ts";
@@ -17,7 +19,8 @@ const id = (letter: string): TokenId => {
   return made;
 };
 const code = (step: number | null, pass = "p", enrolment = "one"): CodeUse => {
-  return { enrolment, step, pass: pass === "" ? null : { id: id(pass), exp: NOW + 300 } };
+  const recovery = step === null ? `recovery ${pass}` : null;
+  return { enrolment, step, recovery, pass: pass === "" ? null : { id: id(pass), exp: NOW + 300 } };
 };
 
 /** What is known after these uses, all of which must be accepted. */
@@ -53,6 +56,31 @@ describe("a code is good once", () => {
     expect(usedBy(code(null, "a")).newest).toBeNull();
     expect(usedBy(code(STEP, "")).passes).toEqual([]);
     expect(kindOf(usedBy(code(STEP, "")), code(STEP, ""))).toBe("spent");
+  });
+});
+
+describe("a recovery code", () => {
+  const recovery = (digest: string, pass: string, enrolment = "one"): CodeUse => {
+    return { ...code(null, pass, enrolment), recovery: digest };
+  };
+
+  it("ASVS 6.5.2: is good once, whatever token it comes with", () => {
+    const known = usedBy(recovery("x", "a"));
+    expect(kindOf(known, recovery("x", "b"))).toBe("spent");
+    expect(kindOf(known, recovery("y", "b"))).toBe("accepted");
+  });
+
+  it("is remembered until D1 has taken it out and every request that read D1 before has ended", () => {
+    const known = usedBy(recovery("x", ""), recovery("y", ""));
+    expect(unremoved(known)).toEqual(["x", "y"]);
+    expect(usedAt(known, NOW + 1e9).recovery, "however long D1 is down").toHaveLength(2);
+    expect(usedKeptUntil(known)).toBe(Number.POSITIVE_INFINITY);
+    const removed = withRemoved(known, ["x"], NOW + 5);
+    expect(unremoved(removed)).toEqual(["y"]);
+    const both = withRemoved(removed, ["y"], NOW + 9);
+    expect(usedKeptUntil(both)).toBe(NOW + 609);
+    expect(usedAt(both, NOW + 605).recovery).toEqual([{ digest: "y", removedAt: NOW + 9 }]);
+    expect(usedKeptUntil(usedAt(both, NOW + 609))).toBeNull();
   });
 });
 

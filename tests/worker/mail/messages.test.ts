@@ -11,6 +11,9 @@ const NOTICES: NoticeKind[] = [
   "password_changed",
   "email_change_asked",
   "email_changed",
+  "mfa_enabled",
+  "mfa_disabled",
+  "recovery_code_used",
 ];
 
 describe("links", () => {
