@@ -9,7 +9,6 @@ import { parseArgs } from "node:util";
 import { ROOT, runWrangler } from "../scripts/wrangler.ts";
 import { grantStatements, isQuotable } from "./admin-grant.ts";
 import { migrateLocal, openLocal } from "./django/local-d1.cli.ts";
-import { whileBusy } from "./django/while-busy.ts";
 import { toNumericDate } from "./time.ts";
 
 const USAGE = "npm run admin:grant -- USERNAME [--persist-to DIR | --remote [--env NAME]]";
@@ -46,14 +45,13 @@ async function runLocal(statements: string[], persistTo: string): Promise<Found 
   if (!existsSync(join(persistTo, "v3/d1"))) {
     throw new Error(`there is no database in ${persistTo}; start the service on it once`);
   }
-  await migrateLocal(persistTo);
-  const { db, close } = await openLocal(persistTo);
+  migrateLocal(persistTo);
+  const database = openLocal(persistTo);
   try {
-    const prepared = statements.map((statement) => db.prepare(statement));
-    const [found] = await whileBusy(() => db.batch<Found>(prepared));
-    return found?.results[0];
+    const [found] = await database.batch<Found>(statements.map((sql) => ({ sql, params: [] })));
+    return found?.[0];
   } finally {
-    await close();
+    database.close();
   }
 }
 

@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { ROOT } from "../../scripts/wrangler.ts";
 import { type ExportedUser, fixtureOf } from "./fixture.ts";
-import { openLocalAsIs } from "./local-d1.cli.ts";
+import { type LocalDatabase, openLocalAsIs } from "./local-d1.cli.ts";
 
 const USAGE = "npm run export:django -- FILE --local [--persist-to DIR]";
 const DEFAULT_PERSIST_TO = ".wrangler/state";
@@ -31,25 +31,25 @@ async function run(): Promise<void> {
   if (database === null) throw new Error(`there is no database under ${persistTo}`);
   try {
     const output = openSync(file, "wx", OWNER_ONLY);
-    const users = await writeUsers(database.db, (text) => writeSync(output, text));
+    const users = await writeUsers(database, (text) => writeSync(output, text));
     closeSync(output);
     console.log(JSON.stringify({ file, users }));
   } finally {
-    await database.close();
+    database.close();
   }
 }
 
-async function writeUsers(db: D1Database, write: (text: string) => void): Promise<number> {
+async function writeUsers(db: LocalDatabase, write: (text: string) => void): Promise<number> {
   let users = 0;
   let after = 0;
   write("[");
   for (;;) {
-    const { results } = await db.prepare(QUERY).bind(after).all<ExportedUser>();
-    for (const user of results) {
+    const [page = []] = await db.batch<ExportedUser>([{ sql: QUERY, params: [String(after)] }]);
+    for (const user of page) {
       write(`${users === 0 ? "" : ","}\n${JSON.stringify(fixtureOf(user))}`);
       users += 1;
     }
-    const last = results.at(-1);
+    const last = page.at(-1);
     if (last === undefined) break;
     after = last.id;
   }

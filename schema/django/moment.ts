@@ -1,6 +1,9 @@
 /** Points in time as Django and its databases write them. */
 import { type NumericDate, toNumericDate } from "../time.ts";
 
+/** What a report says of one that has none. */
+export const ZONELESS = "time without a zone, taken for UTC";
+
 const MOMENT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.\d{1,6})?(?:(Z)|([+-]\d\d)(?::?(\d\d))?)?$/;
 
 /**

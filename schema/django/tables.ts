@@ -3,7 +3,10 @@ import { z } from "zod";
 import { type DjangoRecord, SourceError } from "./record.ts";
 
 export const USER_TABLE = "auth_user";
-export const TABLES = [USER_TABLE] as const;
+export const GROUP_TABLE = "auth_group";
+export const SESSION_TABLE = "django_session";
+export const TOKEN_TABLE = "token_blacklist_outstandingtoken";
+export const BLACKLIST_TABLE = "token_blacklist_blacklistedtoken";
 
 const PK_LENGTH_SHOWN_MAX = 40;
 const TRUE = new Set<unknown>([1, "1", "t", "true", "True"]);
@@ -20,36 +23,100 @@ const flag = z.preprocess(
 );
 /** CSV that was not made by PostgreSQL has nothing to tell an empty text from none. */
 const text = z.preprocess((value) => (value === null ? "" : value), z.string());
+const emptyAsNull = (value: unknown) => (value === "" ? null : value);
+/** `dumpdata --natural-foreign` has names in a list where ids are otherwise. */
+const name = z.tuple([z.string()]).transform(([first]) => first);
 
-const userSchema = z.object({
-  pk: integer,
-  fields: z.object({
-    /** An encoded hash, `!` and more for "unusable", or empty. */
-    password: text,
-    /** ISO 8601, as Django writes it: with a zone unless it runs without `USE_TZ`. */
-    last_login: z.preprocess((value) => (value === "" ? null : value), z.string().nullable()),
-    date_joined: z.string(),
-    username: text,
-    first_name: text,
-    last_name: text,
-    email: z.string().nullable(),
-    is_superuser: flag,
-    is_staff: flag,
-    is_active: flag,
+const schemas = {
+  [USER_TABLE]: z.object({
+    pk: integer,
+    fields: z.object({
+      /** An encoded hash, `!` and more for "unusable", or empty. */
+      password: text,
+      /** ISO 8601, as Django writes it: with a zone unless it runs without `USE_TZ`. */
+      last_login: z.preprocess(emptyAsNull, z.string().nullable()),
+      date_joined: z.string(),
+      username: text,
+      first_name: text,
+      last_name: text,
+      email: z.string().nullable(),
+      is_superuser: flag,
+      is_staff: flag,
+      is_active: flag,
+      /** Only `dumpdata` has these here; elsewhere they are tables of their own. */
+      groups: z.array(z.union([integer, name])).optional(),
+      user_permissions: z.array(z.unknown()).optional(),
+    }),
   }),
-});
+  [GROUP_TABLE]: z.object({ pk: integer.optional(), fields: z.object({ name: z.string() }) }),
+  auth_user_groups: z.object({ fields: z.object({ user_id: integer, group_id: integer }) }),
+  auth_user_user_permissions: z.object({ fields: z.object({ user_id: integer }) }),
+  [SESSION_TABLE]: z.object({
+    pk: z.string(),
+    fields: z.object({ session_data: text, expire_date: z.string() }),
+  }),
+  [TOKEN_TABLE]: z.object({
+    pk: integer,
+    fields: z.object({
+      jti: z.string(),
+      expires_at: z.string(),
+      /** Null where the user is gone, or where the export has none. */
+      user: z.preprocess(emptyAsNull, z.union([integer, name]).nullable()),
+    }),
+  }),
+  [BLACKLIST_TABLE]: z.object({ pk: integer, fields: z.object({ token: integer }) }),
+};
 
-/** One user, with the fields that are used and no others. */
-export type DjangoUser = z.infer<typeof userSchema>;
+export type Table = keyof typeof schemas;
+/** In this order where the format leaves it to us. */
+export const TABLES = Object.keys(schemas) as readonly Table[];
 
-/** Yields the users of an export. Throws `SourceError` with the place of the first record that is not one. */
-export async function* usersOf(records: AsyncIterable<DjangoRecord>): AsyncGenerator<DjangoUser> {
+/** A record of each table, with the fields that are used and no others. */
+export type Entry = {
+  [Name in Table]: { readonly table: Name; readonly place: string } & z.infer<(typeof schemas)[Name]>;
+}[Table];
+
+type EntryOf<Name extends Table> = Extract<Entry, { table: Name }>;
+export type DjangoUser = Pick<EntryOf<typeof USER_TABLE>, "pk" | "fields">;
+export type DjangoSession = EntryOf<typeof SESSION_TABLE>;
+export type DjangoToken = EntryOf<typeof TOKEN_TABLE>;
+
+/** What `dumpdata` calls otherwise than the database does. */
+const TABLE_OF_MODEL = new Map([["sessions_session", SESSION_TABLE]]);
+const FIELD_OF_COLUMN: { [Name in Table]?: readonly (readonly [string, string])[] } = {
+  [TOKEN_TABLE]: [["user_id", "user"]],
+  [BLACKLIST_TABLE]: [["token_id", "token"]],
+};
+
+/**
+ * Yields the entries of those tables. Throws `SourceError` with the place of the first record of them that is not as
+ * it should be: it says no value but a key that is no credential.
+ */
+export async function* entriesOf<Name extends Table>(
+  records: AsyncIterable<DjangoRecord>,
+  tables: readonly Name[],
+): AsyncGenerator<EntryOf<Name>> {
   for await (const record of records) {
-    if (record.table !== USER_TABLE) continue;
-    const user = userSchema.safeParse(record);
-    if (user.success) yield user.data;
-    else throw new SourceError(`${record.place}${pkOf(record)}: ${firstIssue(user.error)}`);
+    const table = tables.find((one) => one === (TABLE_OF_MODEL.get(record.table) ?? record.table));
+    if (table === undefined) continue;
+    const entry = schemas[table].safeParse({ ...record, fields: named(table, record.fields) });
+    if (!entry.success)
+      throw new SourceError(`${record.place}${pkOf(record, table)}: ${firstIssue(entry.error)}`);
+    yield { ...entry.data, table, place: record.place } as EntryOf<Name>;
   }
+}
+
+/** Yields the users of an export, as `entriesOf` does. */
+export async function* usersOf(records: AsyncIterable<DjangoRecord>): AsyncGenerator<DjangoUser> {
+  for await (const { pk, fields } of entriesOf(records, [USER_TABLE])) yield { pk, fields };
+}
+
+function named(table: Table, fields: DjangoRecord["fields"]): DjangoRecord["fields"] {
+  const named = FIELD_OF_COLUMN[table]?.map(([column, field]) => [
+    field,
+    fields[field] ?? fields[column] ?? null,
+  ]);
+  return named === undefined ? fields : { ...fields, ...Object.fromEntries(named) };
 }
 
 function firstIssue(error: z.ZodError): string {
@@ -60,7 +127,8 @@ function firstIssue(error: z.ZodError): string {
   return `${path}: ${issue.message}${hint}`;
 }
 
-function pkOf({ pk }: DjangoRecord): string {
-  if (typeof pk !== "string" && typeof pk !== "number") return "";
+/** A session's key is a credential. */
+function pkOf({ pk }: DjangoRecord, table: Table): string {
+  if (table === SESSION_TABLE || (typeof pk !== "string" && typeof pk !== "number")) return "";
   return `, pk ${JSON.stringify(pk).slice(0, PK_LENGTH_SHOWN_MAX)}`;
 }

@@ -1,46 +1,42 @@
-/** Counts what became of the users, and says how it goes. */
-import type { RowReport, Verdict } from "./import-users.ts";
+/** Counts what became of the records of each table. */
+import type { RowReport, Verdict } from "./in-batches.ts";
+import { USER_TABLE } from "./tables.ts";
 
-const PROGRESS_EVERY_MS = 1000;
-/** The report file has them all. */
-const REFUSALS_SHOWN_MAX = 20;
+type Count = Record<Verdict, number>;
 
 export class Tally {
-  readonly #beganMs = performance.now();
-  #saidMs = performance.now();
-  #done = 0;
-  readonly #verdicts: Record<Verdict, number> = { imported: 0, updated: 0, unchanged: 0, refused: 0 };
-  readonly #notes: Record<string, number> = {};
-  readonly #total: number;
-  readonly #say: (line: string) => void;
+  readonly #tables = new Map<string, Count>();
+  /** Of users; a reason may name an id, so those are in the report alone. */
+  readonly #notes = new Map<string, number>();
+  readonly #reasons = new Map<string, number>();
+  #refused = 0;
 
-  /** `total` users are expected; `say` takes one line for a person. */
-  constructor(total: number, say: (line: string) => void) {
-    this.#total = total;
-    this.#say = say;
+  /** The tables are counted from the beginning, so that one with no record is named. */
+  constructor(tables: readonly string[]) {
+    for (const table of tables)
+      this.#tables.set(table, { imported: 0, updated: 0, unchanged: 0, refused: 0 });
   }
 
-  add({ pk, username, verdict, reason, notes = [] }: RowReport): void {
-    this.#done += 1;
-    this.#verdicts[verdict] += 1;
-    for (const note of notes) this.#notes[note] = (this.#notes[note] ?? 0) + 1;
-    if (verdict === "refused" && this.#verdicts.refused <= REFUSALS_SHOWN_MAX) {
-      this.#say(`refused: ${JSON.stringify({ pk, username, reason })}`);
-    }
-    if (performance.now() - this.#saidMs >= PROGRESS_EVERY_MS) this.sayProgress();
+  /** Refused records so far. */
+  get refused(): number {
+    return this.#refused;
   }
 
-  /** Says where it stands; `add` does too, once a second. */
-  sayProgress(): void {
-    this.#saidMs = performance.now();
-    const seconds = (this.#saidMs - this.#beganMs) / 1000;
-    this.#say(
-      `${this.#done} of ${this.#total} users, ${Math.round(this.#done / Math.max(seconds, 0.001))} a second`,
-    );
+  add({ table, verdict, reason, notes = [] }: RowReport): void {
+    const count = this.#tables.get(table);
+    if (count !== undefined) count[verdict] += 1;
+    if (verdict === "refused") this.#refused += 1;
+    for (const note of notes) raise(this.#notes, note);
+    if (reason !== undefined && table !== USER_TABLE) raise(this.#reasons, `${table}: ${reason}`);
   }
 
-  /** Numbers by verdict and by note. */
+  /** Numbers by table and verdict, by note, and by reason where the reason says no number. */
   summary(): object {
-    return { users: this.#done, ...this.#verdicts, notes: this.#notes };
+    const tables = Object.fromEntries(this.#tables);
+    return { tables, notes: Object.fromEntries(this.#notes), reasons: Object.fromEntries(this.#reasons) };
   }
+}
+
+function raise(counts: Map<string, number>, what: string): void {
+  counts.set(what, (counts.get(what) ?? 0) + 1);
 }

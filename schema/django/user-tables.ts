@@ -1,13 +1,20 @@
 /**
- * The only SQL of the import. Many rows go into few statements as one JSON parameter each: a statement a row would be
- * forty times as slow over a binding's proxy, and D1 counts statements.
+ * The SQL of the users' import. Many rows go into few statements as one JSON parameter each: a statement a row would be
+ * many times as slow, and D1 counts statements.
  */
 import type { NumericDate } from "../time.ts";
+import type { ImportDatabase, Statement } from "./database.ts";
 import type { Digests, Present, PresentUser, Update } from "./decide-import.ts";
 import type { ImportedUser } from "./users.ts";
 
-export type NewUser = { readonly row: ImportedUser; readonly digests: Digests };
-export type ChangedUser = { readonly present: PresentUser; readonly update: Update };
+export type UserWrite =
+  | { readonly kind: "add"; readonly row: ImportedUser; readonly digests: Digests }
+  | {
+      readonly kind: "change";
+      readonly row: ImportedUser;
+      readonly present: PresentUser;
+      readonly update: Update;
+    };
 
 type PresentRow = Omit<PresentUser, "imported" | "renewedDigest"> & {
   renewed_digest: string | null;
@@ -18,27 +25,29 @@ type PresentRow = Omit<PresentUser, "imported" | "renewedDigest"> & {
 
 /** Looks for all of these users at once; the answer tells of each what is here. */
 export async function findPresent(
-  db: D1Database,
+  db: ImportDatabase,
   rows: readonly ImportedUser[],
 ): Promise<(row: ImportedUser) => Present> {
   const ids = JSON.stringify(rows.map(({ id }) => id));
   const names = JSON.stringify(rows.map(({ username }) => username));
-  const present = db.prepare(`
+  const present = `
     SELECT users.id, username, email, email_key, email_verified, password_hash, role, is_active, version,
       created_at, last_login, first_name, last_name, source_digest, account_digest, password_digest,
       renewed_digest
     FROM users
     LEFT JOIN profiles ON profiles.user_id = users.id
     LEFT JOIN imported_users ON imported_users.user_id = users.id
-    WHERE users.id IN (SELECT value FROM json_each(?1)) OR username IN (SELECT value FROM json_each(?2))`);
-  const deleted = db.prepare(`
+    WHERE users.id IN (SELECT value FROM json_each(?1)) OR username IN (SELECT value FROM json_each(?2))`;
+  const deleted = `
     SELECT user_id FROM imported_users
     WHERE user_id IN (SELECT value FROM json_each(?1))
-      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)`);
-  const { results } = await present.bind(ids, names).all<PresentRow>();
-  const { results: gone } = await deleted.bind(ids).all<{ user_id: number }>();
-  const byId = new Map(results.map((row) => [row.id, asPresentUser(row)]));
-  const idOfUsername = new Map(results.map(({ id, username }) => [username, id]));
+      AND NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)`;
+  const [found = [], gone = []] = await db.batch<PresentRow & { user_id: number }>([
+    { sql: present, params: [ids, names] },
+    { sql: deleted, params: [ids] },
+  ]);
+  const byId = new Map(found.map(({ user_id: _, ...row }) => [row.id, asPresentUser(row)]));
+  const idOfUsername = new Map(found.map(({ id, username }) => [username, id]));
   const deletedIds = new Set(gone.map(({ user_id }) => user_id));
   return ({ id, username }) => ({
     byId: byId.get(id) ?? null,
@@ -52,24 +61,24 @@ export async function findPresent(
  * giving out their id or name, or by changing the account or its password. Resolves to the ids that were written.
  */
 export async function writeUsers(
-  db: D1Database,
-  users: { readonly added: readonly NewUser[]; readonly changed: readonly ChangedUser[] },
+  db: ImportDatabase,
+  writes: readonly UserWrite[],
   now: NumericDate,
 ): Promise<ReadonlySet<number>> {
-  const added = users.added.map(({ row, digests }) => ({ ...row, ...row.profile, ...digests }));
-  const changed = users.changed.map(({ present: { id, version, password_hash }, update }) => ({
-    ...update,
-    ...{ id, version, seen_hash: password_hash },
-    ...update.profile,
-    ...update.digests,
-  }));
-  const statements = [
-    ...(added.length === 0 ? [] : insertStatements(db, JSON.stringify(added), now)),
-    ...(changed.length === 0 ? [] : updateStatements(db, JSON.stringify(changed), now)),
-  ];
-  const answers = statements.length === 0 ? [] : await db.batch<{ written?: number }>(statements);
-  const ids = answers.flatMap(({ results }) => results.map(({ written }) => written));
+  const added = writes.flatMap((one) =>
+    one.kind === "add" ? [{ ...one.row, ...one.row.profile, ...one.digests }] : [],
+  );
+  const changed = writes.flatMap((one) => (one.kind === "change" ? [changedRow(one)] : []));
+  const answers = await db.batch<{ written?: number }>([
+    ...(added.length === 0 ? [] : insertStatements(JSON.stringify(added), String(now))),
+    ...(changed.length === 0 ? [] : updateStatements(JSON.stringify(changed), String(now))),
+  ]);
+  const ids = answers.flatMap((rows) => rows.map(({ written }) => written));
   return new Set(ids.filter((id) => id !== undefined));
+}
+
+function changedRow({ present: { id, version, password_hash }, update }: UserWrite & { kind: "change" }) {
+  return { ...update, ...{ id, version, seen_hash: password_hash }, ...update.profile, ...update.digests };
 }
 
 /** A column of the JSON parameter. */
@@ -78,72 +87,65 @@ const DIGESTS = [of("source"), of("account"), of("password")];
 const NAMES = [of("first_name"), of("last_name")];
 const HAS_NAMES = `${of("first_name")} IS NOT NULL`;
 
-function insertStatements(db: D1Database, rows: string, now: NumericDate): D1PreparedStatement[] {
+function insertStatements(rows: string, now: string): Statement[] {
   const columns = `id, username, username_key, email, email_key, email_verified, password_hash, role, is_active,
     created_at, last_login`;
   // The salted hash tells the user just written from one who was made here under the same id and name.
   const written = `json_each(?1) JOIN users ON users.id = ${of("id")} AND username = ${of("username")}
     AND password_hash = ${of("password_hash")}`;
   return [
-    db
-      .prepare(
-        `INSERT INTO users (${columns}) SELECT ${columns.replaceAll(/\w+/g, of)} FROM json_each(?1) WHERE true
+    {
+      sql: `INSERT INTO users (${columns}) SELECT ${columns.replaceAll(/\w+/g, of)} FROM json_each(?1) WHERE true
          ON CONFLICT DO NOTHING RETURNING id AS written`,
-      )
-      .bind(rows),
-    db
-      .prepare(
-        `INSERT INTO imported_users (user_id, source_digest, account_digest, password_digest)
+      params: [rows],
+    },
+    {
+      sql: `INSERT INTO imported_users (user_id, source_digest, account_digest, password_digest)
          SELECT users.id, ${DIGESTS} FROM ${written} WHERE true ON CONFLICT DO NOTHING`,
-      )
-      .bind(rows),
-    db
-      .prepare(
-        `INSERT INTO profiles (user_id, first_name, last_name, updated_at)
+      params: [rows],
+    },
+    {
+      sql: `INSERT INTO profiles (user_id, first_name, last_name, updated_at)
          SELECT users.id, ${NAMES}, ?2 FROM ${written} WHERE ${HAS_NAMES} ON CONFLICT DO NOTHING`,
-      )
-      .bind(rows, now),
+      params: [rows, now],
+    },
   ];
 }
 
-function updateStatements(db: D1Database, rows: string, now: NumericDate): D1PreparedStatement[] {
+function updateStatements(rows: string, now: string): Statement[] {
   const isAsSeen = `users.id = ${of("id")} AND version = ${of("version")} AND users.password_hash = ${of("seen_hash")}`;
   const asSeen = `json_each(?1) JOIN users ON ${isAsSeen}`;
   return [
-    db
-      .prepare(
-        `UPDATE imported_users SET (source_digest, account_digest, password_digest) = (${DIGESTS})
+    {
+      sql: `UPDATE imported_users SET (source_digest, account_digest, password_digest) = (${DIGESTS})
          FROM ${asSeen} WHERE user_id = users.id`,
-      )
-      .bind(rows),
-    db
-      .prepare(
-        `INSERT INTO profiles (user_id, first_name, last_name, updated_at)
+      params: [rows],
+    },
+    {
+      sql: `INSERT INTO profiles (user_id, first_name, last_name, updated_at)
          SELECT users.id, ${NAMES}, ?2 FROM ${asSeen} WHERE ${HAS_NAMES}
          ON CONFLICT (user_id) DO UPDATE SET first_name = excluded.first_name, last_name = excluded.last_name,
            updated_at = excluded.updated_at`,
-      )
-      .bind(rows, now),
+      params: [rows, now],
+    },
     // A running service tells the user's object within two minutes.
-    db
-      .prepare(
-        `INSERT INTO user_changes (user_id, version, actor, at)
+    {
+      sql: `INSERT INTO user_changes (user_id, version, actor, at)
          SELECT users.id, users.version + 1, 'operator', ?2 FROM ${asSeen}
          WHERE (role, is_active) IS NOT (${of("role")}, ${of("is_active")})
          ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at`,
-      )
-      .bind(rows, now),
+      params: [rows, now],
+    },
     // Last, since it ends what the others ask for.
-    db
-      .prepare(
-        `UPDATE users SET version = version + 1,
+    {
+      sql: `UPDATE users SET version = version + 1,
            email_verified = CASE WHEN email IS ${of("email")} THEN email_verified ELSE 0 END,
            email = ${of("email")}, email_key = ${of("email_key")}, role = ${of("role")},
            is_active = ${of("is_active")}, created_at = ${of("created_at")},
            password_hash = ${of("password_hash")}, last_login = ${of("last_login")}
          FROM json_each(?1) WHERE ${isAsSeen} RETURNING id AS written`,
-      )
-      .bind(rows),
+      params: [rows],
+    },
   ];
 }
 

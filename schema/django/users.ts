@@ -12,7 +12,8 @@ import {
 import { asUserId, type UserId } from "../ids.ts";
 import { parsePasswordHash } from "../password-hash.ts";
 import type { NumericDate } from "../time.ts";
-import { parseMoment } from "./moment.ts";
+import { parseMoment, ZONELESS } from "./moment.ts";
+import type { Rights } from "./roles.ts";
 import type { DjangoUser } from "./tables.ts";
 
 /** Code units of one field. Django has at most 254; D1 takes 2 MB for a row, and for a statement's parameter. */
@@ -47,8 +48,8 @@ export type UserDecision =
  * The rows that a user of Django becomes, or why there can be none. Id, user name and password column stay exactly
  * what they are, also where they break the rules for new accounts: only what the tables cannot hold is refused.
  */
-export function decideUser({ pk, fields }: DjangoUser): UserDecision {
-  const { username, first_name, last_name, is_active, is_superuser } = fields;
+export function decideUser({ pk, fields }: DjangoUser, rights: Rights): UserDecision {
+  const { username, first_name, last_name, is_active } = fields;
   const id = asUserId(pk);
   const joined = parseMoment(fields.date_joined);
   const seen = fields.last_login === null ? null : parseMoment(fields.last_login);
@@ -73,14 +74,14 @@ export function decideUser({ pk, fields }: DjangoUser): UserDecision {
     email_key: email === null ? null : emailKey(email),
     email_verified: 0,
     password_hash: password,
-    role: is_superuser ? "admin" : "user",
+    role: rights.role,
     is_active: is_active ? 1 : 0,
     created_at: joined.at,
     last_login: seen?.at ?? null,
     profile: first_name === "" && last_name === "" ? null : { first_name, last_name },
   };
   const hasZones = joined.hasZone && seen?.hasZone !== false;
-  return { kind: "row", row, notes: notesOn(row, { isStaff: fields.is_staff, hasZones }) };
+  return { kind: "row", row, notes: [...notesOn(row, hasZones), ...rights.notes] };
 }
 
 function unholdableName(username: string): string | null {
@@ -91,7 +92,7 @@ function unholdableName(username: string): string | null {
   return null;
 }
 
-function notesOn(row: ImportedUser, more: { isStaff: boolean; hasZones: boolean }): string[] {
+function notesOn(row: ImportedUser, hasZones: boolean): string[] {
   const { username, email } = row;
   const hash = parsePasswordHash(row.password_hash);
   const notes: (string | false)[] = [
@@ -101,8 +102,7 @@ function notesOn(row: ImportedUser, more: { isStaff: boolean; hasZones: boolean 
     !isUsername(normalizeUsername(username)) && "user name that a new account may not have",
     impersonatesEmail(username, email) && "user name that reads like an e-mail address not the account's own",
     email !== null && !isEmail(email) && "e-mail that a new account may not have",
-    more.isStaff && row.role !== "admin" && "staff, not superuser: becomes an ordinary user",
-    !more.hasZones && "time without a zone, taken for UTC",
+    !hasZones && ZONELESS,
   ];
   return notes.filter((note) => note !== false);
 }

@@ -43,7 +43,7 @@ describe("the statements", () => {
 
 describe("npm run admin:grant", () => {
   test("makes exactly this user an admin, once, and leaves word for the service", async () => {
-    await migrateLocal(folder);
+    migrateLocal(folder);
     inDatabase((db) => {
       const insert = db.prepare(
         "INSERT INTO users (id, username, username_key, password_hash, created_at) VALUES (?, ?, ?, '!', 1)",

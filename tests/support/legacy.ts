@@ -10,6 +10,7 @@ import { sessionDigest } from "../../worker/auth/django-session.ts";
 import dump from "../vectors/django/dumpdata.json";
 import vectors from "../vectors/django/legacy.json";
 import { type Answer, uniqueAddress } from "./client.ts";
+import { ALONE, bindingDatabase } from "./django.ts";
 import { askWith } from "./faults.ts";
 
 export const DB = env.DJANGO_DB;
@@ -70,8 +71,8 @@ export async function beginAnew(name: string): Promise<void> {
       (table) => DB.prepare(`DELETE FROM ${table}`),
     ),
   );
-  const options = { db: DB, dryRun: false, now: 1_800_000_000 };
-  for await (const { verdict } of importUsers(readUsers(dumped()), options)) {
+  const options = { db: bindingDatabase(DB), dryRun: false, now: 1_800_000_000 };
+  for await (const { verdict } of importUsers(readUsers(dumped()), options, ALONE)) {
     if (verdict !== "imported") throw new Error(verdict);
   }
   const someone = sessions[0]?.user_id;

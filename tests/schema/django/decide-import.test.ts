@@ -6,10 +6,11 @@ import {
   type Present,
   type PresentUser,
 } from "../../../schema/django/decide-import.ts";
-import { decideUser, type ImportedUser } from "../../../schema/django/users.ts";
+import type { ImportedUser } from "../../../schema/django/users.ts";
+import { decideAlone } from "../../support/django.ts";
 
 const NOTHING: Present = { byId: null, idOfUsername: null, isDeleted: false };
-const decided = decideUser({
+const decided = decideAlone({
   pk: 7,
   fields: {
     password: "django-hash",

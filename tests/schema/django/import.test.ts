@@ -1,14 +1,12 @@
 /** The command, as a process of its own, on a state folder of its own. */
-import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
+import { type Finished, inLocalDatabase, startImport, VECTORS } from "../../support/import-command.ts";
 import { startServer } from "../../support/server.ts";
 
-const ROOT = join(import.meta.dirname, "../../..");
-const VECTORS = join(ROOT, "tests/vectors/django");
 const DUMP = join(VECTORS, "dumpdata.json");
 const folder = mkdtempSync(join(tmpdir(), "session-authority-import-"));
 const state = join(folder, "state");
@@ -19,40 +17,33 @@ const WITH_SERVER_TIMEOUT_MS = 240_000;
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-type Finished = { code: number | null; stdout: string; stderr: string };
+const run = (...args: string[]): Promise<Finished> => startImport(args, folder).finished;
 
-function run(...args: string[]): Promise<Finished> {
-  const command = join(ROOT, "schema/django/import.cli.ts");
-  const child = spawn(process.execPath, [command, ...args], {
-    cwd: folder,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const finished: Finished = { code: null, stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => (finished.stdout += chunk));
-  child.stderr.on("data", (chunk) => (finished.stderr += chunk));
-  return new Promise((resolve) => child.once("close", (code) => resolve({ ...finished, code })));
-}
+type Row = {
+  table: string;
+  pk: number;
+  username: string;
+  verdict: string;
+  reason?: string;
+  notes?: string[];
+};
 
-type Row = { pk: number; username: string; verdict: string; reason?: string; notes?: string[] };
-
-async function imported(file: string, ...more: string[]) {
-  const finished = await run(file, "--local", "--persist-to", state, "--report", report, ...more);
+async function imported(file: string, ...args: string[]) {
+  const finished = await run(file, "--local", "--persist-to", state, "--report", report, ...args);
   expect(finished, finished.stderr).toMatchObject({ code: 0 });
   const lines = readFileSync(report, "utf8").trim().split("\n");
   const rows = lines.map((line): Row => JSON.parse(line));
-  return { summary: JSON.parse(finished.stdout), byPk: new Map(rows.map((row) => [row.pk, row])) };
+  const { tables, ...more } = JSON.parse(finished.stdout);
+  const users = rows.filter(({ table }) => table === "auth_user");
+  return {
+    summary: { ...more, ...tables.auth_user },
+    tables,
+    rows,
+    byPk: new Map(users.map((row) => [row.pk, row])),
+  };
 }
 
-function withDatabase<Value>(use: (db: DatabaseSync) => Value): Value {
-  const under = join(state, "v3/d1/miniflare-D1DatabaseObject");
-  const [name] = readdirSync(under).filter((one) => /^[0-9a-f]{64}\.sqlite$/.test(one));
-  const db = new DatabaseSync(join(under, name ?? ""));
-  try {
-    return use(db);
-  } finally {
-    db.close();
-  }
-}
+const withDatabase = <Value>(use: (db: DatabaseSync) => Value): Value => inLocalDatabase(state, use);
 
 const tables = () =>
   withDatabase((db) =>
@@ -64,15 +55,20 @@ const userOf = (id: number) =>
 describe("the first import", () => {
   test("as a dry run gives every verdict and makes nothing", async () => {
     const { summary } = await imported(DUMP, "--dry-run");
-    expect(summary).toMatchObject({ dry_run: true, users: 28, imported: 28, refused: 0 });
+    expect(summary).toMatchObject({ dry_run: true, imported: 28, refused: 0 });
     expect(existsSync(state)).toBe(false);
   });
 
   test("takes every user over, and reports each in the order of the file", async () => {
     const { summary, byPk } = await imported(DUMP);
-    expect(summary).toMatchObject({ users: 28, imported: 28, updated: 0, unchanged: 0, refused: 0 });
+    expect(summary).toMatchObject({ imported: 28, updated: 0, unchanged: 0, refused: 0 });
     expect(byPk.size).toBe(28);
-    expect(byPk.get(101)).toEqual({ pk: 101, username: "marsh-4190", verdict: "imported" });
+    expect(byPk.get(101)).toEqual({
+      table: "auth_user",
+      pk: 101,
+      username: "marsh-4190",
+      verdict: "imported",
+    });
     expect(byPk.get(40_129)?.notes).toEqual([expect.stringContaining("needs a reset")]);
     expect(userOf(40_118)).toMatchObject({
       username: "grove7318",
@@ -95,7 +91,7 @@ describe("the first import", () => {
 test("a second import, also of natural foreign keys, finds all unchanged and writes nothing", async () => {
   const before = tables();
   const { summary } = await imported(join(VECTORS, "dumpdata-natural-foreign.json"));
-  expect(summary).toMatchObject({ users: 28, imported: 0, updated: 0, unchanged: 28, refused: 0 });
+  expect(summary).toMatchObject({ imported: 0, updated: 0, unchanged: 28, refused: 0 });
   expect(tables()).toEqual(before);
 });
 
@@ -123,7 +119,7 @@ describe("after changes on both sides", () => {
     expect(tables()).toEqual(before);
     const { summary, byPk } = await imported(changedDump);
     expect(byPk).toEqual(dry.byPk);
-    expect(summary).toMatchObject({ users: 33, imported: 1, updated: 4, unchanged: 20, refused: 8 });
+    expect(summary).toMatchObject({ imported: 1, updated: 4, unchanged: 20, refused: 8 });
 
     const reasonOf = (pk: number) => byPk.get(pk)?.reason;
     expect(reasonOf(103)).toBe("changed in Django and here since it was imported");
@@ -192,7 +188,8 @@ describe("a file or a command line that is wrong", () => {
     [[], "name a file"],
     [[DUMP, "--local", "--format", "xml"], "--format is one of dumpdata, csv"],
     [[DUMP], "say --local"],
-    [[DUMP, "--remote"], "Unknown option '--remote'"],
+    [[DUMP, "--local", "--remote"], "say --local, or --remote"],
+    [[DUMP, "--local", "--env", "staging"], "--env goes with --remote"],
     [["missing.json", "--local"], "there is no file missing.json"],
     [[emptyFolder, "--local"], "name a file"],
     [[DUMP, "--local", "--report", DUMP], "the report would overwrite the export"],

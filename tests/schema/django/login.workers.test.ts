@@ -5,6 +5,7 @@ import { readUsers } from "../../../schema/django/dumpdata.ts";
 import { importUsers } from "../../../schema/django/import-users.ts";
 import { parsePasswordHash } from "../../../schema/password-hash.ts";
 import { ask, uniqueAddress } from "../../support/client.ts";
+import { ALONE, bindingDatabase } from "../../support/django.ts";
 import { emulateProductionLimits } from "../../support/production-limits.ts";
 import dump from "../../vectors/django/dumpdata.json";
 import vectors from "../../vectors/django/logins.json";
@@ -43,8 +44,8 @@ async function signIn(username: string, password: string): Promise<number> {
 
 beforeAll(async () => {
   emulateProductionLimits();
-  const options = { db: env.DB, dryRun: false, now: 1_800_000_000 };
-  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options));
+  const options = { db: bindingDatabase(env.DB), dryRun: false, now: 1_800_000_000 };
+  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options, ALONE));
   expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "imported"));
 });
 afterAll(async () => {
@@ -110,8 +111,8 @@ describe("is refused with the right password", () => {
 });
 
 test("a second import after the sign-ins finds every user unchanged", async () => {
-  const options = { db: env.DB, dryRun: false, now: 1_800_000_001 };
-  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options));
+  const options = { db: bindingDatabase(env.DB), dryRun: false, now: 1_800_000_001 };
+  const rows = await Array.fromAsync(importUsers(readUsers(dumped()), options, ALONE));
   expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "unchanged"));
 });
 
@@ -123,8 +124,8 @@ test("a password changed in Django replaces the hash that a sign-in here renewed
     const fields = { ...user?.fields, password: "pbkdf2_sha256$1$new$hash" };
     yield new TextEncoder().encode(JSON.stringify([{ ...user, pk: login?.id, fields }]));
   }
-  const options = { db: env.DB, dryRun: false, now: 1_800_000_002 };
-  const [row] = await Array.fromAsync(importUsers(readUsers(changed()), options));
+  const options = { db: bindingDatabase(env.DB), dryRun: false, now: 1_800_000_002 };
+  const [row] = await Array.fromAsync(importUsers(readUsers(changed()), options, ALONE));
   expect(row).toMatchObject({ pk: login.id, verdict: "updated" });
   const hash = await env.DB.prepare("SELECT password_hash FROM users WHERE id = ?").bind(login.id).first();
   expect(hash?.password_hash).toBe("pbkdf2_sha256$1$new$hash");

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { SourceError } from "../../../schema/django/record.ts";
 import { type Format, recogniseFormat, recordsOf } from "../../../schema/django/source.ts";
 import { type DjangoUser, usersOf } from "../../../schema/django/tables.ts";
-import { decideUser } from "../../../schema/django/users.ts";
+import { decideAlone } from "../../support/django.ts";
 
 const VECTORS = join(import.meta.dirname, "../../vectors/django");
 const folder = mkdtempSync(join(tmpdir(), "session-authority-source-"));
@@ -30,8 +30,8 @@ describe("one table of Django, in every format that it is exported in", () => {
     "%s becomes the same rows as dumpdata",
     async (name) => {
       const rows = async (file: string) =>
-        (await read(join(VECTORS, file))).map(decideUser).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
-      const idOf = (one: ReturnType<typeof decideUser>) => (one.kind === "row" ? one.row.id : 0);
+        (await read(join(VECTORS, file))).map(decideAlone).sort((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+      const idOf = (one: ReturnType<typeof decideAlone>) => (one.kind === "row" ? one.row.id : 0);
       const found = await rows(name);
       expect(found).toHaveLength(28);
       expect(found).toEqual(await rows("dumpdata.json"));

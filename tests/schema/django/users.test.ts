@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { DjangoUser } from "../../../schema/django/tables.ts";
-import { decideUser, type ImportedUser, TEXT_LENGTH_MAX } from "../../../schema/django/users.ts";
+import { type ImportedUser, TEXT_LENGTH_MAX } from "../../../schema/django/users.ts";
+import { decideAlone } from "../../support/django.ts";
 import dump from "../../vectors/django/dumpdata.json";
 
 const fields: DjangoUser["fields"] = {
@@ -16,7 +17,7 @@ const fields: DjangoUser["fields"] = {
   is_active: true,
 };
 const decide = (more: Partial<DjangoUser["fields"]> = {}, pk = 7) =>
-  decideUser({ pk, fields: { ...fields, ...more } });
+  decideAlone({ pk, fields: { ...fields, ...more } });
 
 function rowOf(more: Partial<DjangoUser["fields"]>): ImportedUser {
   const decision = decide(more);
@@ -40,7 +41,7 @@ function fixture(pk: number): DjangoUser {
 
 describe("a user of Django becomes", () => {
   test("one row with every column, exact where Django is exact", () => {
-    expect(decideUser(fixture(40_122))).toEqual({
+    expect(decideAlone(fixture(40_122))).toEqual({
       kind: "row",
       notes: [],
       row: {
@@ -139,7 +140,7 @@ describe("refused is only what the tables cannot hold", () => {
   test("but none of the 28 users of a real table", () => {
     const users = dump.filter(({ model }) => model === "auth.user");
     expect(users).toHaveLength(28);
-    for (const { pk } of users) expect(decideUser(fixture(Number(pk))).kind).toBe("row");
+    for (const { pk } of users) expect(decideAlone(fixture(Number(pk))).kind).toBe("row");
   });
 });
 
