@@ -1,6 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import { readConfig } from "../../schema/config.ts";
+import { mailerOf } from "../../worker/mail/mailer.ts";
 import { scheduled } from "../../worker/scheduled.ts";
 import { delivered, notable } from "../support/audit.ts";
 import {
@@ -15,6 +17,7 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
+import { mailed, outbox, VERIFY } from "../support/mail.ts";
 import { registerProtected } from "../support/mfa.ts";
 import { codeOf, wrongCode } from "../support/totp.ts";
 
@@ -42,6 +45,11 @@ const count = async (table: string, id: number) =>
   )?.n;
 const rowOf = (id: number) => env.DB.prepare("SELECT is_active FROM users WHERE id = ?").bind(id).first();
 const objectOf = ({ id }: { id: number }) => env.USER_AUTHORITY.getByName(String(id));
+const configOf = () => {
+  const reading = readConfig(env);
+  if (reading.kind === "wrong") throw new Error("the settings are wrong");
+  return reading.config;
+};
 const runCron = () =>
   scheduled({ scheduledTime: Date.now(), cron: "", noRetry: () => undefined } as ScheduledController, env);
 
@@ -98,6 +106,27 @@ describe("an account that is deleted", () => {
     expect(left[0]).toMatchObject({ user_id: user.id, username: "", email: null, is_active: 0 });
     expect(JSON.stringify(left)).not.toContain(user.username);
     expect(await env.REVOCATIONS.get(`revoked:${user.id}`)).toContain('"epoch"');
+  });
+
+  it("takes its mail along: what was sent, what waits, and what is just being sent", async () => {
+    const user = await register("writer");
+    const elsewhere = `new-${user.email}`;
+    const body = { email: elsewhere, password: PASSWORD };
+    await ask("/api/accounts/email/change", { token: user.access, address: uniqueAddress(), body });
+    expect(await mailed(elsewhere, /new email/)).toHaveLength(1);
+    expect(await mailed(user.email, VERIFY)).toHaveLength(1);
+    const waiting = { id: "w".repeat(22), mail: { kind: "email_verify", userId: user.id } } as never;
+    await objectOf(user).orderMail(waiting);
+    expect((await remove(user)).status).toBe(204);
+    expect(await count("dev_outbox", user.id)).toBe(0);
+    for (const address of [user.email, elsewhere]) expect(await outbox(address)).toEqual([]);
+
+    // The postman read the user before the deletion, and sends after it.
+    const late = { id: "l".repeat(22), userId: user.id, to: user.email };
+    const message = { ...late, subject: "late", text: "late", html: "late" };
+    await expect(mailerOf(env, configOf()).send(message, 1)).rejects.toThrow();
+    await runDurableObjectAlarm(objectOf(user));
+    expect(await outbox(user.email)).toEqual([]);
   });
 
   it("keeps of the audit trail what happened and the id, and forgets from where and all words", async () => {

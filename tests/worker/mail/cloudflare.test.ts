@@ -5,11 +5,12 @@ import { cloudflareMailer } from "../../../worker/mail/cloudflare.ts";
 const MESSAGE = {
   id: "AAAAAAAAAAAAAAAAAAAAAA",
   to: "ada@example.com",
+  userId: 7,
   subject: "S",
   text: "T",
   html: "<p>H</p>",
 };
-const { id: _id, ...FIELDS } = MESSAGE;
+const { id: _id, userId: _user, ...FIELDS } = MESSAGE;
 
 test.for([
   ["auth@example.com", "auth@example.com"],

@@ -6,6 +6,7 @@ import { type Provider, startProvider } from "../../support/mail-provider.ts";
 const MESSAGE = {
   id: "AAAAAAAAAAAAAAAAAAAAAA",
   to: "ada@example.com",
+  userId: 7,
   subject: "S",
   text: "T",
   html: "<p>H</p>",
@@ -23,7 +24,7 @@ const send = () =>
 
 test("one POST of Resend's shape, with the key, and the mail's id to tell a repeat by", async () => {
   await send();
-  const { id: key, to, ...rest } = MESSAGE;
+  const { id: key, userId: _user, to, ...rest } = MESSAGE;
   expect(provider.attempts).toEqual([
     { key, authorization: "Bearer re_test", body: { ...rest, from: FROM, to: [to] } },
   ]);
