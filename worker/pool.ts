@@ -15,12 +15,13 @@ import { isFresh } from "../schema/time.ts";
 
 type Grant = { id: number; left: number; used: number; askedAtMs: number };
 
-/** A busy client's share of the budget in one reservation: a fifth, so that a burst costs five calls. */
-const SHARES = 5;
+/** A busy client's share of the budget in one reservation: half, so that a burst costs one call in ten at most. */
+const SHARES = 2;
 
 export class Pool {
   #grants: Grant[] = [];
   #askedAtMs = Number.NEGATIVE_INFINITY;
+  #usedAtMs = Number.NEGATIVE_INFINITY;
   #isShareAsked = false;
   #budget: Budget | null = null;
 
@@ -28,6 +29,7 @@ export class Pool {
   take(nowMs: number): boolean {
     const grant = this.#grants.find((one) => one.left > 0 && isGood(one, nowMs));
     if (grant === undefined) return false;
+    this.#usedAtMs = nowMs;
     grant.left -= 1;
     grant.used += 1;
     return true;
@@ -81,10 +83,11 @@ export class Pool {
    * what it will not use.
    */
   #wish(rule: LimitRule, nowMs: number, isPaid: boolean): { wish: Wish; isShare: boolean } {
-    const isBusy = isFresh(this.#askedAtMs, nowMs, RESERVATION_MS);
+    const isBusy = isFresh(this.#usedAtMs, nowMs, RESERVATION_MS);
     const isShare = isBusy && !isPaid && !this.#isShareAsked;
     const want = isPaid ? 0 : isShare ? Math.max(1, Math.floor(rule.limit / SHARES)) : 1;
     this.#askedAtMs = nowMs;
+    this.#usedAtMs = nowMs;
     if (isShare) this.#isShareAsked = true;
     return { wish: { rule, want, settle: this.#settleable(nowMs) }, isShare };
   }

@@ -108,5 +108,13 @@ it("a burst that arrives at once reserves one share, not one each", async () => 
   expect(pool.budget(1000)?.remaining).toBe(60);
   let spent = 0;
   while (pool.take(1000)) spent += 1;
-  expect(spent).toBe(19);
+  expect(spent).toBe(49);
+});
+
+it("a client that asks once a second costs one call in five requests", async () => {
+  const rule: LimitRule = { name: "user", limit: 60, seconds: 60 };
+  const guard = new Guard();
+  const pool = new Pool();
+  for (let i = 0; i < 51; i += 1) expect(await request(pool, guard, rule, i * 1000)).toBe(true);
+  expect(guard.asked).toBe(11); // the first, and one in five of the others
 });

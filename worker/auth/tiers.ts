@@ -40,7 +40,7 @@ export async function bearerFrom(claims: AccessClaims, env: Env, ctx: Waiter): P
 
 /**
  * `leased`: what the user's object said at most five seconds ago, and at once what this isolate
- * was told since. One call in five seconds, or in a fifth of the user's limit, pays for all.
+ * was told since. One call in five seconds, or in half of the user's limit, pays for all.
  */
 export function checkLeased(
   env: Env,

@@ -58,7 +58,7 @@ const route = defineRoute(
     tier: "leased",
     limits: [],
     permission: "profile:update",
-    cost: "2 D1 queries (1 row written), 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in a fifth of the user's limit",
+    cost: "2 D1 queries (1 row written), 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in half of the user's limit",
   },
   {
     method: "patch",

@@ -13,7 +13,7 @@ const route = defineRoute(
     tier: "leased",
     limits: [],
     permission: "profile:read",
-    cost: "1 D1 query, 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in a fifth of the user's limit",
+    cost: "1 D1 query, 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in half of the user's limit",
   },
   {
     method: "get",
