@@ -18,15 +18,17 @@ const IV_BYTES = 12;
 const sealedSchema = z.object({ to: z.string(), subject: z.string(), text: z.string(), html: z.string() });
 export type KeptMessage = z.infer<typeof sealedSchema> & { createdAt: NumericDate };
 
-/** Keeps messages in D1, the same one once. */
+/** Keeps messages in D1, the same one once. Throws for a user who is gone (the key's reference). */
 export function outboxMailer(db: D1Database, config: Config): Mailer {
   return {
-    async send({ id, ...message }, now) {
+    async send({ id, userId, ...message }, now) {
       const sealed = await seal(config, JSON.stringify(message));
       await db.batch([
         db
-          .prepare("INSERT OR IGNORE INTO dev_outbox (id, to_key, sealed, created_at) VALUES (?, ?, ?, ?)")
-          .bind(id, emailKey(message.to), sealed, now),
+          .prepare(
+            "INSERT OR IGNORE INTO dev_outbox (id, user_id, to_key, sealed, created_at) VALUES (?, ?, ?, ?, ?)",
+          )
+          .bind(id, userId, emailKey(message.to), sealed, now),
         db
           .prepare("DELETE FROM dev_outbox WHERE seq <= (SELECT max(seq) FROM dev_outbox) - ?")
           .bind(KEPT_MAX),

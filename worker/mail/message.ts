@@ -1,8 +1,15 @@
 /** A finished message, and what takes it. */
 import type { NumericDate } from "../../schema/time.ts";
 
-/** `id` is the same whenever the same mail is tried again. */
-export type Message = { id: string; to: string; subject: string; text: string; html: string };
+/** `id` is the same whenever the same mail is tried again. `userId`: whose account it is about. */
+export type Message = {
+  id: string;
+  userId: number;
+  to: string;
+  subject: string;
+  text: string;
+  html: string;
+};
 
 export interface Mailer {
   /**

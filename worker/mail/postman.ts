@@ -83,7 +83,8 @@ async function compose(
   const user = await findUser(env.DB, mail.userId);
   if (user === null) return null;
   const { username } = user;
-  if ("at" in mail) return { id, to: mail.to, ...writeNotice(mail.kind, { username, at: mail.at }) };
+  const { userId } = mail;
+  if ("at" in mail) return { id, userId, to: mail.to, ...writeNotice(mail.kind, { username, at: mail.at }) };
 
   const to = "to" in mail ? mail.to : user.email;
   if (to === null || !(await isWanted(env.DB, mail.kind, user, to))) return null;
@@ -93,7 +94,7 @@ async function compose(
   const issue = { token, purpose: mail.kind, user, email: to, askedAtMs, now, ttlSeconds: validSeconds };
   if (!(await issueToken(env.DB, issue))) return null;
   const { appOrigin } = config;
-  return { id, to, ...writeLink(mail.kind, { username, appOrigin, token, validSeconds }) };
+  return { id, userId, to, ...writeLink(mail.kind, { username, appOrigin, token, validSeconds }) };
 }
 
 async function isWanted(db: D1Database, purpose: MailedPurpose, user: UserRow, to: string): Promise<boolean> {
