@@ -16,8 +16,9 @@ import {
   uniqueAddress,
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { dumpDatabase, dumpObject, tablesOfDatabase } from "../support/dump.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
-import { mailed, outbox, VERIFY } from "../support/mail.ts";
+import { addressObject, askForReset, mailed, outbox, RESET, VERIFY } from "../support/mail.ts";
 import { registerProtected } from "../support/mfa.ts";
 import { codeOf, wrongCode } from "../support/totp.ts";
 
@@ -106,6 +107,52 @@ describe("an account that is deleted", () => {
     expect(left[0]).toMatchObject({ user_id: user.id, username: "", email: null, is_active: 0 });
     expect(JSON.stringify(left)).not.toContain(user.username);
     expect(await env.REVOCATIONS.get(`revoked:${user.id}`)).toContain('"epoch"');
+  });
+
+  it("leaves its name and address in no table, and rows in those alone that outlive a user", async () => {
+    const user = await registerProtected("trace");
+    const { id } = user;
+    const body = { name: "ci", permissions: ["profile:read"] };
+    await ask("/api/accounts/api-keys", { token: user.access, address: uniqueAddress(), body });
+    await ask("/api/accounts/user", {
+      method: "PATCH",
+      token: user.access,
+      address: uniqueAddress(),
+      body: { last_name: user.username },
+    });
+    await askForReset(user.email);
+    await mailed(user.email, RESET);
+    const add = (sql: string) => env.DB.prepare(sql).bind(id);
+    await env.DB.batch([
+      add("INSERT INTO imported_users VALUES (?1, 'a', 'b', 'c', 5, 'd')"),
+      add("INSERT INTO django_refused VALUES (?1)"),
+      add(
+        `INSERT INTO django_sessions VALUES (substr('${"s".repeat(43)}' || ?1, -43), ?1, 'signed', 99, NULL)`,
+      ),
+      add("INSERT INTO django_tokens VALUES ('jti-' || ?1, ?1, 99, 0)"),
+      add("INSERT INTO user_changes VALUES (?1, 1, 'operator', 99999999999)"),
+    ]);
+    const ofUser: string[] = [];
+    for (const table of await tablesOfDatabase()) {
+      const columns = await env.DB.prepare(`SELECT name FROM pragma_table_info('${table}')`).all();
+      if (columns.results.some(({ name }) => name === "user_id")) ofUser.push(table);
+    }
+    for (const table of ofUser.filter((name) => name !== "deletions"))
+      expect(await count(table, id), `${table}, before`).toBeGreaterThan(0);
+
+    expect((await remove(user, { password: PASSWORD, code: codeOf(user.secret) })).status).toBe(204);
+    await delivered(objectOf(user));
+    const kept = ["audit_events", "deletions", "django_tokens", "imported_users"];
+    for (const table of ofUser.filter((name) => !kept.includes(name)))
+      expect(await count(table, id), table).toBe(0);
+    const imported = await env.DB.prepare("SELECT * FROM imported_users WHERE user_id = ?").bind(id).first();
+    expect(Object.values(imported ?? {}).filter((value) => value !== null && value !== "")).toEqual([id]);
+    const everything = [
+      await dumpDatabase(),
+      await dumpObject(objectOf(user)),
+      await dumpObject(await addressObject(user.email)),
+    ].join();
+    expect(everything).not.toContain(user.username);
   });
 
   it("takes its mail along: what was sent, what waits, and what is just being sent", async () => {

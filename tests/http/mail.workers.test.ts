@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { type Answer, ask, login, PASSWORD, refresh, register, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { dumpDatabase, dumpObject } from "../support/dump.ts";
 import { askWith, down, failing } from "../support/faults.ts";
 import {
   addressObject,
@@ -164,22 +165,3 @@ describe("what dies in between", () => {
     expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
   });
 });
-
-async function dumpDatabase(): Promise<string> {
-  const { results } = await env.DB.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all<{
-    name: string;
-  }>();
-  const names = results.map(({ name }) => name).filter((name) => !/^(?:sqlite_|_cf_)/.test(name));
-  const tables = await Promise.all(
-    names.map(async (name) => (await env.DB.prepare(`SELECT * FROM "${name}"`).all()).results),
-  );
-  return JSON.stringify(tables);
-}
-
-function dumpObject(stub: DurableObjectStub): Promise<string> {
-  return runInDurableObject(stub, (_object, { storage: { sql } }) => {
-    const names = sql.exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'").toArray();
-    const own = names.map(({ name }) => name).filter((name) => !/^(?:sqlite_|_cf_)/.test(name));
-    return JSON.stringify(own.map((name) => sql.exec(`SELECT * FROM "${name}"`).toArray()));
-  });
-}

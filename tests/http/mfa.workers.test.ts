@@ -7,6 +7,7 @@ import { askAs, registerAs } from "../support/admin.ts";
 import { delivered, notable } from "../support/audit.ts";
 import { ask, PASSWORD, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { dumpDatabase, dumpObject, tablesOfDatabase } from "../support/dump.ts";
 import { askWith, failing } from "../support/faults.ts";
 import { handOver, mailed, objectOf } from "../support/mail.ts";
 import { firstStep, mfaTokenOf, PATH, protect, registerProtected, secondStep } from "../support/mfa.ts";
@@ -269,26 +270,10 @@ describe("LOG-05: secrets", () => {
     await secondStep(await mfaTokenOf(user), user.recovery[0]);
     spy.mockRestore();
 
-    const stored: string[] = [];
-    const { results: tables } = await env.DB.prepare(
-      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\'",
-    ).all<{ name: string }>();
-    expect(tables.map(({ name }) => name)).toContain("totp");
-    for (const { name } of tables) {
-      const { results } = await env.DB.prepare(`SELECT * FROM "${name}"`).all();
-      stored.push(JSON.stringify(results));
-    }
-    const object = env.USER_AUTHORITY.getByName(String(user.id));
-    const inObject = await runInDurableObject(object, (_object, { storage: { sql } }) => {
-      const names = sql
-        .exec<{ name: string }>("SELECT name FROM sqlite_master WHERE type = 'table'")
-        .toArray();
-      return names
-        .filter(({ name }) => !name.startsWith("_cf"))
-        .map(({ name }) => `${name} ${JSON.stringify(sql.exec(`SELECT * FROM "${name}"`).toArray())}`);
-    });
-    expect(inObject.join()).toContain("used_codes [{");
-    const all = [...stored, ...inObject, ...lines].join("\n");
+    const [inDatabase, inObject] = [await dumpDatabase(), await dumpObject(objectOf(user))];
+    expect(await tablesOfDatabase()).toContain("totp");
+    expect(inObject).toContain('["used_codes",[{');
+    const all = [inDatabase, inObject, ...lines].join("\n");
     expect(lines.length).toBeGreaterThan(3);
     for (const clear of [user.secret, token, ...user.recovery]) {
       expect(all.toLowerCase()).not.toContain(clear.toLowerCase());
