@@ -7,8 +7,8 @@ export type Asked = { token?: string; body?: unknown };
 export type Ask = (method: string, path: string, asked?: Asked) => Promise<Reply>;
 
 const TIMEOUT_MS = 30_000;
-/** A limit that ends later than this is a finding, not a pause. */
-const PATIENCE_SECONDS = 60;
+/** A limit that ends later than this is a finding, not a pause: longer than RATE_LIMIT_AUTH's five minutes, which two runs fill. */
+const PATIENCE_SECONDS = 330;
 const TRIES_MAX = 4;
 
 /** True for an origin of this machine. */
@@ -17,7 +17,7 @@ export function isLocal(base: string): boolean {
 }
 
 /**
- * Asks the service at the origin `base`. A limit (429) that ends within a minute is waited for; a
+ * Asks the service at the origin `base`. A limit (429) that ends within five minutes is waited for; a
  * redirect is an answer like any other. Throws if there is no answer within 30 s.
  */
 export function clientOf(base: string): Ask {

@@ -34,8 +34,8 @@ export async function addDjangoUser(
   );
 }
 
-/** Takes the user out, if the service has not: whatever else it made went with the account. */
-export async function removeDjangoUser(database: Database, username: string): Promise<void> {
+/** Takes a user out, if the service has not: whatever else it made goes with the row. */
+export async function removeUser(database: Database, username: string): Promise<void> {
   await execute(database, `DELETE FROM users WHERE username = ${text(username)}`);
 }
 

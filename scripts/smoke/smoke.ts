@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout } from "node:timers/promises";
 import { type Ask, clientOf, expectAnswer, type Reply, textOf } from "./client.ts";
-import { addDjangoUser, type Database, removeDjangoUser } from "./django-user.ts";
+import { addDjangoUser, type Database, removeUser } from "./django-user.ts";
 
 export type Options = {
   /** An origin, without a path. */
@@ -126,12 +126,18 @@ export async function smoke({ base, database, version, say }: Options): Promise<
     if (outcome.failed.length > 0) outcome.notChecked.push(name);
     else await note(outcome, say, name, run);
   }
-  const cleaning = async () => {
-    if (registered !== null) await deleteAccount(ask, user);
-    else if (mayExist) await deleteAccount(ask, user).catch(() => undefined);
-    if (database !== null && mayDjangoExist) {
-      await deleteAccount(ask, django).catch(() => removeDjangoUser(database, django.username));
+  /** Over HTTP and, if that fails, out of D1 where there is a way. */
+  const remove = async (one: User, isFailureTold: boolean) => {
+    try {
+      await deleteAccount(ask, one);
+    } catch (fault) {
+      if (database !== null) await removeUser(database, one.username);
+      if (isFailureTold) throw fault;
     }
+  };
+  const cleaning = async () => {
+    if (mayDjangoExist) await remove(django, false);
+    if (mayExist) await remove(user, registered !== null);
   };
   await note(outcome, say, "clean-up", cleaning);
   return outcome;
