@@ -8,7 +8,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { delimiter, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { parseArgs, parseEnv } from "node:util";
 import { unstable_readConfig } from "wrangler";
 import { readConfig } from "../schema/config.ts";
 import { refusedContractions } from "./deploy/migrations.ts";
@@ -47,8 +47,9 @@ function gatherFacts(): Facts {
   const { vars } = unstable_readConfig({ config: join(ROOT, "wrangler.toml"), env: environment }) as {
     vars: Record<string, string>;
   };
-  const reading = readConfig(vars);
+  const reading = readConfig(secretsFile === null ? vars : { ...secretsOf(secretsFile), ...vars });
   const problems = reading.kind === "wrong" ? reading.problems.map(({ setting }) => setting) : [];
+  const isVariable = (name: string) => Object.hasOwn(vars, name);
   const commit = git("rev-parse", "HEAD")?.trim() ?? "";
   const tag = `refs/tags/${passedTag(commit)}`;
   const hasOrigin = git("remote", "get-url", "origin") !== null;
@@ -61,8 +62,9 @@ function gatherFacts(): Facts {
       (hasOrigin && (git("ls-remote", "origin", tag) ?? "").startsWith(`${commit}\t`)),
     hasOrigin,
     base: base ?? URL.parse(vars.ISSUER ?? "")?.origin ?? "",
-    // Secrets are not here to be read: the deployment asks for those that are required.
-    wrongSettings: problems.filter((name) => Object.hasOwn(vars, name)),
+    wrongSettings: problems.filter(isVariable),
+    // Those that are deployed already cannot be read: the deployment asks for those that are required.
+    wrongSecrets: secretsFile === null ? [] : problems.filter((name) => !isVariable(name)),
     contractions: refusedContractions(
       readdirSync(MIGRATIONS)
         .sort()
@@ -70,6 +72,16 @@ function gatherFacts(): Facts {
     ),
     secretsFile,
   };
+}
+
+/** The secrets of a file as wrangler reads it: JSON, or a line for each. */
+function secretsOf(file: string): Record<string, string> {
+  const text = readFileSync(file, "utf8");
+  try {
+    return JSON.parse(text) as Record<string, string>;
+  } catch {
+    return parseEnv(text) as Record<string, string>;
+  }
 }
 
 /** What git answers, or null if it refuses. */

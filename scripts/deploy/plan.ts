@@ -16,6 +16,8 @@ export type Facts = {
   base: string;
   /** Variables of the environment that would stop the service. */
   wrongSettings: string[];
+  /** Secrets of the file that are missing or would stop the service; none if there is no file. */
+  wrongSecrets: string[];
   contractions: Contraction[];
   /** For a first deployment, the file that its secrets are in; null: the Worker exists. */
   secretsFile: string | null;
@@ -88,7 +90,8 @@ export function planDeployment(facts: Facts): Plan {
 
 /** Every reason at once why this may not begin. */
 function refusalsOf(facts: Facts): string[] {
-  const { environment, commit, isClean, hasPassedStaging, base, wrongSettings, contractions } = facts;
+  const { environment, commit, isClean, hasPassedStaging, base, wrongSettings, wrongSecrets, contractions } =
+    facts;
   return [
     ...(isClean ? [] : ["the working tree is not clean: what is deployed must be a commit"]),
     ...(environment === "staging" || hasPassedStaging
@@ -98,6 +101,9 @@ function refusalsOf(facts: Facts): string[] {
     ...(wrongSettings.length === 0
       ? []
       : [`settings in wrangler.toml are wrong: ${wrongSettings.join(", ")}`]),
+    ...(wrongSecrets.length === 0
+      ? []
+      : [`secrets in the file are missing or wrong: ${wrongSecrets.join(", ")}`]),
     ...contractions.map(({ file, statement }) => `${file} takes away what older code reads: ${statement}`),
   ];
 }

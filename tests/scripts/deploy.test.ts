@@ -1,5 +1,8 @@
 /** The steps of a deployment, what stands in their way, and what happens when one of them fails. */
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { type Facts, type Plan, planDeployment } from "../../scripts/deploy/plan.ts";
 import { runPlan, shown } from "../../scripts/deploy/run.ts";
@@ -16,6 +19,7 @@ const FACTS: Facts = {
   hasOrigin: true,
   base: "https://auth.example",
   wrongSettings: [],
+  wrongSecrets: [],
   contractions: [],
   secretsFile: null,
 };
@@ -67,12 +71,14 @@ describe("the plan", () => {
       isClean: false,
       base: "",
       wrongSettings: ["ISSUER", "AUDIENCE"],
+      wrongSecrets: ["JWT_SIGNING_KEYS"],
       contractions: [{ file: "0099_x.sql", statement: "DROP TABLE users" }],
     });
     expect(refusals).toEqual([
       "the working tree is not clean: what is deployed must be a commit",
       "it is not said where the service answers: ISSUER in wrangler.toml, or --base",
       "settings in wrangler.toml are wrong: ISSUER, AUDIENCE",
+      "secrets in the file are missing or wrong: JWT_SIGNING_KEYS",
       "0099_x.sql takes away what older code reads: DROP TABLE users",
     ]);
   });
@@ -189,6 +195,24 @@ describe("the command", () => {
     ]);
     expect(names.at(-1)).toBe("if deploy or smoke fails");
   });
+
+  test.for([
+    ["nothing", "", "JWT_SIGNING_KEYS, REFRESH_TOKEN_SECRET, DATA_ENCRYPTION_KEY"],
+    ["a short one, as JSON", '{"ADMIN_TOKEN":"short"}', "ADMIN_TOKEN"],
+  ])(
+    "a first deployment whose file of secrets has %s is refused by name, before anything is done",
+    ([, text, names]) => {
+      const folder = mkdtempSync(join(tmpdir(), "secrets-"));
+      const file = join(folder, "secrets");
+      writeFileSync(file, text ?? "");
+      const { status, stderr } = deploy("staging", "--first", "--secrets-file", file);
+      rmSync(folder, { recursive: true });
+      expect(status).toBe(1);
+      const [, told = ""] = /secrets in the file are missing or wrong: (.*)/.exec(stderr) ?? [];
+      expect(told.split(", ")).toEqual(expect.arrayContaining((names ?? "").split(", ")));
+      expect(stderr).not.toContain("short");
+    },
+  );
 
   test.for([
     [[], "name one environment"],
