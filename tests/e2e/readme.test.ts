@@ -57,3 +57,19 @@ it("a forgotten password: asked for, set once by the mailed link, good for a log
   expect(again).toHaveProperty("code", "invalid_reset_token");
   expect(login).toHaveProperty("message", "Login successful");
 });
+
+it("watching it: health, events, metrics, a report and counters, as pasted", () => {
+  const output = execFileSync("bash", ["-c", block("Watching it")], { encoding: "utf8" });
+  const [health, events, metrics] = output
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line));
+  expect(health).toMatchObject({ status: "healthy", checks: { objects: { status: "healthy" } } });
+  expect(events.events).toMatchObject([{ type: "login_failed", reason: "unknown_name" }]);
+  expect(JSON.stringify(events)).not.toContain("nobody");
+  expect(metrics.totals.login_failed).toBeGreaterThan(0);
+  expect(output).toContain("# Security report");
+  expect(output).toMatch(/^session_authority_events_total\{type="login_failed",risk="low"\} [1-9]/m);
+  const lines = readFileSync("/tmp/events.ndjson", "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line).type)).toContain("login_failed");
+});

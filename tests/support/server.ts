@@ -9,8 +9,12 @@ const READY_PAUSE_MS = 200;
 
 export type Server = { base: string; stdout: () => string; kill: (signal: NodeJS.Signals) => Promise<void> };
 
-/** Starts the service and waits for `GET /api/health` to answer 200. */
-export async function startServer(persistTo: string, vars: Record<string, string> = {}): Promise<Server> {
+/** Starts the service and waits for `GET /api/health` to answer 200, or `status`. */
+export async function startServer(
+  persistTo: string,
+  vars: Record<string, string> = {},
+  status = 200,
+): Promise<Server> {
   const port = await freePort();
   const options = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
   const child = spawn("npm", ["start", "--", "--port", String(port), "--persist-to", persistTo, ...options], {
@@ -30,7 +34,7 @@ export async function startServer(persistTo: string, vars: Record<string, string
   const base = `http://127.0.0.1:${port}`;
   for (let i = 0; i < READY_TRIES; i += 1) {
     const isReady = await fetch(`${base}/api/health`).then(
-      (response) => response.ok,
+      (response) => response.status === status,
       () => false,
     );
     if (isReady) return { base, stdout: () => stdout, kill: (signal) => end(child, signal, port) };
