@@ -4,6 +4,7 @@
  */
 import { assert } from "../../../schema/assert.ts";
 import type { Derivation } from "../derive.ts";
+import { addressIn, exportsThese } from "../wasm.ts";
 
 /** Bytes of a password that bcrypt looks at. */
 export const PASSWORD_LENGTH_MAX = 72;
@@ -35,14 +36,14 @@ export function createBcrypt(module: WebAssembly.Module): Bcrypt {
   assert(isBcrypt(exports), "the module is the one that is built here");
   const wasm: Exports = exports;
   const memory = new Uint8Array(wasm.memory.buffer);
-  const stateAt = address(wasm.STATE);
-  const digestAt = address(wasm.DIGEST);
+  const stateAt = addressIn(wasm.STATE);
+  const digestAt = addressIn(wasm.DIGEST);
 
   function begin(password: Uint8Array, salt: Uint8Array): Derivation {
     assert(password.length <= PASSWORD_LENGTH_MAX, "password fits the module");
     assert(salt.length === SALT_LENGTH, "salt fits the module");
-    memory.set(password, address(wasm.PASSWORD));
-    memory.set(salt, address(wasm.SALT));
+    memory.set(password, addressIn(wasm.PASSWORD));
+    memory.set(salt, addressIn(wasm.SALT));
     wasm.begin(password.length);
     const state = memory.slice(stateAt, stateAt + STATE_LENGTH);
     wasm.wipe();
@@ -75,16 +76,6 @@ export function createBcrypt(module: WebAssembly.Module): Bcrypt {
   return { begin };
 }
 
-function address(global: WebAssembly.Global): number {
-  assert(typeof global.value === "number", "the module exports its addresses");
-  return global.value;
-}
-
 function isBcrypt(exports: object): exports is Exports {
-  const of = (name: string): unknown => Reflect.get(exports, name);
-  return (
-    of("memory") instanceof WebAssembly.Memory &&
-    ["PASSWORD", "SALT", "STATE", "DIGEST"].every((name) => of(name) instanceof WebAssembly.Global) &&
-    ["begin", "step", "finish", "wipe"].every((name) => typeof of(name) === "function")
-  );
+  return exportsThese(exports, ["PASSWORD", "SALT", "STATE", "DIGEST"], ["begin", "step", "finish", "wipe"]);
 }

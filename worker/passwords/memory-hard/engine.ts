@@ -7,6 +7,7 @@
  */
 import { assert } from "../../../schema/assert.ts";
 import type { Derivation, Work } from "../derive.ts";
+import { addressIn, exportsThese } from "../wasm.ts";
 
 const PAGE = 65_536;
 const ARGON2_TYPES = { argon2d: 0, argon2i: 1, argon2id: 2 } as const;
@@ -72,7 +73,7 @@ export function createMemoryHard(module: WebAssembly.Module): MemoryHard {
   const { exports } = new WebAssembly.Instance(module);
   assert(isMemoryHard(exports), "the module is the one that is built here");
   const wasm: Exports = exports;
-  const work = address(wasm.WORK);
+  const work = addressIn(wasm.WORK);
   let current: object | null = null;
 
   /** Makes room for so many bytes of work. Throws RangeError when the isolate has not got them. */
@@ -117,10 +118,10 @@ export function createMemoryHard(module: WebAssembly.Module): MemoryHard {
         advance: wasm.argon2Step,
         finish() {
           wasm.argon2Finish(digestLength);
-          return bytesAt(address(wasm.ARGON2_DIGEST), digestLength).slice();
+          return bytesAt(addressIn(wasm.ARGON2_DIGEST), digestLength).slice();
         },
       });
-      bytesAt(address(wasm.ARGON2_MESSAGE), message.length).set(message);
+      bytesAt(addressIn(wasm.ARGON2_MESSAGE), message.length).set(message);
       const steps = wasm.argon2Begin(message.length, ARGON2_TYPES[type], version, memoryKib, passes, lanes);
       return { derivation: under, steps, stepUs: ARGON2_STEP_US };
     },
@@ -159,24 +160,10 @@ function argon2Message(input: Argon2Input): Uint8Array {
   return message;
 }
 
-function address(global: WebAssembly.Global): number {
-  assert(typeof global.value === "number", "the module exports its addresses");
-  return global.value;
-}
-
 function isMemoryHard(exports: object): exports is Exports {
-  const of = (name: string): unknown => Reflect.get(exports, name);
-  return (
-    of("memory") instanceof WebAssembly.Memory &&
-    ["WORK", "ARGON2_MESSAGE", "ARGON2_DIGEST"].every((name) => of(name) instanceof WebAssembly.Global) &&
-    [
-      "argon2Begin",
-      "argon2Step",
-      "argon2Finish",
-      "argon2Wipe",
-      "scryptBegin",
-      "scryptStep",
-      "wipeWork",
-    ].every((name) => typeof of(name) === "function")
+  return exportsThese(
+    exports,
+    ["WORK", "ARGON2_MESSAGE", "ARGON2_DIGEST"],
+    ["argon2Begin", "argon2Step", "argon2Finish", "argon2Wipe", "scryptBegin", "scryptStep", "wipeWork"],
   );
 }

@@ -4,6 +4,7 @@
  */
 import { assert } from "../../../schema/assert.ts";
 import type { Derivation } from "../derive.ts";
+import { addressIn, exportsThese } from "../wasm.ts";
 
 /** Bytes the module has room for; see `INPUT_MAX` in assembly/index.ts. */
 export const PASSWORD_LENGTH_MAX = 1_024;
@@ -40,7 +41,7 @@ export function createPbkdf2(module: WebAssembly.Module, digestLength: 20 | 32):
   assert(isPbkdf2(exports), "the module is the one that is built here");
   const wasm: Exports = exports;
   const memory = new Uint8Array(wasm.memory.buffer);
-  const at = { password: address(wasm.PASSWORD), salt: address(wasm.SALT), state: address(wasm.STATE) };
+  const at = { password: addressIn(wasm.PASSWORD), salt: addressIn(wasm.SALT), state: addressIn(wasm.STATE) };
 
   function begin(password: Uint8Array, salt: Uint8Array): Derivation {
     assert(password.length <= PASSWORD_LENGTH_MAX, "password fits the module");
@@ -80,11 +81,6 @@ export function createPbkdf2(module: WebAssembly.Module, digestLength: 20 | 32):
   return { begin };
 }
 
-function address(global: WebAssembly.Global): number {
-  assert(typeof global.value === "number", "the module exports its addresses");
-  return global.value;
-}
-
 /** The module's words are little-endian, as WebAssembly is; SHA's are not. */
 function bigEndian(words: Uint8Array): Uint8Array {
   const digest = words.slice();
@@ -96,10 +92,5 @@ function bigEndian(words: Uint8Array): Uint8Array {
 }
 
 function isPbkdf2(exports: object): exports is Exports {
-  const of = (name: string): unknown => Reflect.get(exports, name);
-  return (
-    of("memory") instanceof WebAssembly.Memory &&
-    ["PASSWORD", "SALT", "STATE"].every((name) => of(name) instanceof WebAssembly.Global) &&
-    ["begin", "step", "wipe"].every((name) => typeof of(name) === "function")
-  );
+  return exportsThese(exports, ["PASSWORD", "SALT", "STATE"], ["begin", "step", "wipe"]);
 }
