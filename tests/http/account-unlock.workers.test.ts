@@ -8,11 +8,12 @@ import {
   PASSWORD,
   refresh,
   register,
-  type SignedIn,
+  signIn,
   unique,
   uniqueAddress,
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { lock, wrong } from "../support/lockout.ts";
 import {
   confirmReset,
   handOver,
@@ -29,26 +30,19 @@ afterEach(stopClock);
 const NEW_PASSWORD = "another quiet harbour 28";
 const invalid = { status: 400, body: { code: "invalid_unlock_token" } };
 
-const attempt = (username: string, password: string): Promise<Answer> =>
-  ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
 const unlock = (token: unknown): Promise<Answer> =>
   ask("/api/accounts/unlock", { body: { token }, address: uniqueAddress() });
-
-async function lock(user: Pick<SignedIn, "username">): Promise<void> {
-  for (let i = 0; i < 5; i += 1) await attempt(user.username, "not this one");
-  expect((await attempt(user.username, PASSWORD)).body.code).toBe("account_locked");
-}
 
 describe("unlock", () => {
   it("a lock mails one link, which unlocks once and is told to the trail", async () => {
     const user = await register();
     await lock(user);
-    for (let i = 0; i < 5; i += 1) await attempt(user.username, "not this one");
+    for (let i = 0; i < 5; i += 1) await wrong(user.username);
     const [message] = await mailed(user.email, UNLOCK);
     expect(message?.text).toContain("http://localhost:5173/unlock-account#token=");
     const answers = await Promise.all(Array.from({ length: 10 }, () => unlock(tokenIn(message))));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
-    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
     expect(await mailed(user.email, UNLOCK, 1)).toHaveLength(1);
     expect(await unlock(tokenIn(message))).toMatchObject(invalid);
     await delivered(objectOf(user));
@@ -76,16 +70,16 @@ describe("unlock", () => {
     const user = await register();
     let failures = 0;
     for (let i = 0; i < 200 && failures < 100; i += 1) {
-      const answer = await attempt(user.username, "not this one");
+      const answer = await wrong(user.username);
       if (answer.status === 401) failures += 1;
       else passSeconds(Number(answer.headers.get("Retry-After")));
     }
     await handOver(objectOf(user));
     passSeconds(3600);
-    expect((await attempt(user.username, PASSWORD)).body.code).toBe("account_locked");
+    expect((await signIn(user.username, PASSWORD)).body.code).toBe("account_locked");
     const [message] = (await outbox(user.email)).filter(({ subject }) => UNLOCK.test(subject));
     expect((await unlock(tokenIn(message))).status).toBe(200);
-    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
   });
 
   it("LCK-05: while locked, sessions and a password reset go on working, and the reset unlocks", async () => {
@@ -94,7 +88,7 @@ describe("unlock", () => {
     expect((await ask("/api/accounts/user", { token: user.access })).status).toBe(200);
     expect((await refresh(user.refresh, { address: user.address })).status).toBe(200);
     expect((await confirmReset(await resetToken(user.email), NEW_PASSWORD)).status).toBe(200);
-    expect((await attempt(user.username, NEW_PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, NEW_PASSWORD)).status).toBe(200);
     const [message] = await mailed(user.email, UNLOCK);
     expect(await unlock(tokenIn(message)), "and the link has died with the password").toMatchObject(invalid);
   });

@@ -95,6 +95,24 @@ describe("PATCH /api/admin/users/{id}", () => {
     expect((await change(999_999_999, { role: "user" })).status).toBe(404);
   });
 
+  it("an id is digits and nothing else, on every route that takes one", async () => {
+    const user = await register();
+    const hex = `0x${user.id.toString(16)}`;
+    for (const id of [hex, `%20${user.id}`, `${user.id}.0`, `${user.id}e0`, `+${user.id}`]) {
+      const of = (path: string) => `/api/admin/users/${id}${path}`;
+      const answers = await Promise.all([
+        asOperator(of("")),
+        asOperator(of(""), { method: "PATCH", body: { is_active: false } }),
+        asOperator(of("/sessions")),
+        asOperator(of(`/sessions/${user.sid}`), { method: "DELETE" }),
+        asOperator(of("/revoke-sessions"), { body: {} }),
+        asOperator(of("/unlock"), { method: "POST" }),
+      ]);
+      for (const answer of answers) expect(answer, id).toMatchObject({ status: 404 });
+    }
+    expect((await askAs(user, "/api/accounts/user")).status).toBe(200);
+  });
+
   it("asking twice is asking once: no session and no token feels the second", async () => {
     const user = await registerAs("admin");
     const version = "SELECT version FROM users WHERE id = ?";

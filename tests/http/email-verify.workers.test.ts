@@ -3,6 +3,7 @@
 import { env } from "cloudflare:workers";
 import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
+import { askAs } from "../support/admin.ts";
 import {
   type Answer,
   ask,
@@ -10,6 +11,7 @@ import {
   refresh,
   register,
   type SignedIn,
+  signIn,
   unique,
   uniqueAddress,
 } from "../support/client.ts";
@@ -24,15 +26,10 @@ const invalid = { status: 400, body: { code: "invalid_email_token" } };
 const verify = (token: unknown): Promise<Answer> =>
   ask("/api/accounts/email/verify", { body: { token }, address: uniqueAddress() });
 const resend = (user: SignedIn): Promise<Answer> =>
-  ask("/api/accounts/email/verify/resend", { method: "POST", token: user.access, address: uniqueAddress() });
+  askAs(user, "/api/accounts/email/verify/resend", { method: "POST" });
 const change = (user: SignedIn, email: unknown, password: unknown = PASSWORD): Promise<Answer> =>
-  ask("/api/accounts/email/change", {
-    body: { email, password },
-    token: user.access,
-    address: uniqueAddress(),
-  });
-const read = async (user: Pick<SignedIn, "access">) =>
-  (await ask("/api/accounts/user", { token: user.access, address: uniqueAddress() })).body.user;
+  askAs(user, "/api/accounts/email/change", { body: { email, password } });
+const read = async (user: Pick<SignedIn, "access">) => (await askAs(user, "/api/accounts/user")).body.user;
 const newAddress = () => `${unique("new")}@example.com`;
 
 describe("email/verify", () => {
@@ -112,10 +109,8 @@ describe("email/change", () => {
     expect(await mailed(user.email, /was changed/)).toHaveLength(1);
     const next = await refresh(user.refresh, { address: uniqueAddress() });
     expect(decodeJwt(next.body.access_token).email).toBe(email);
-    const byEmail = (name: string) =>
-      ask("/api/accounts/login", { body: { username: name, password: PASSWORD }, address: uniqueAddress() });
-    expect((await byEmail(email.toUpperCase())).status).toBe(200);
-    expect((await byEmail(user.email)).status).toBe(401);
+    expect((await signIn(email.toUpperCase())).status).toBe(200);
+    expect((await signIn(user.email)).status).toBe(401);
   });
 
   it("RST-05: links to the older address die with it", async () => {

@@ -7,42 +7,24 @@ import {
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { notable } from "../support/audit.ts";
-import {
-  type Answer,
-  ask,
-  PASSWORD,
-  refresh,
-  register,
-  type SignedIn,
-  unique,
-  uniqueAddress,
-} from "../support/client.ts";
+import { ask, PASSWORD, refresh, register, signIn, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { lock, wrong } from "../support/lockout.ts";
+import { objectOf } from "../support/mail.ts";
 
 afterEach(stopClock);
 
-const attempt = (username: string, password: string, headers: Record<string, string> = {}): Promise<Answer> =>
-  ask("/api/accounts/login", { body: { username, password }, headers, address: uniqueAddress() });
-const wrong = (username: string, headers?: Record<string, string>) =>
-  attempt(username, "not this one", headers);
 const locked = {
   status: 429,
   body: { code: "account_locked", error: "Account temporarily locked" },
 };
-
-async function lock(user: { username: string }): Promise<void> {
-  for (let i = 0; i < 5; i += 1) expect((await wrong(user.username)).status).toBe(401);
-  expect(await wrong(user.username)).toMatchObject(locked);
-}
-
-const objectOf = (user: SignedIn) => env.USER_AUTHORITY.getByName(String(user.id));
 
 describe("lockout", () => {
   it("LCK-01: of a hundred concurrent guesses, the right one among them, five at most are hashed", async () => {
     const user = await register();
     for (const seat of [0, 50, 99]) {
       const guesses = Array.from({ length: 100 }, (_, i) =>
-        attempt(user.username, i === seat ? PASSWORD : `guess ${i}`),
+        signIn(user.username, i === seat ? PASSWORD : `guess ${i}`),
       );
       const answers = await Promise.all(guesses);
       const count = (status: number) => answers.filter((one) => one.status === status).length;
@@ -63,7 +45,7 @@ describe("lockout", () => {
     const rounds = await Promise.all(
       Array.from({ length: 30 }, (_, turn) =>
         Promise.all(
-          users.map(({ username }, i) => attempt(username, turn === seats[i] ? PASSWORD : `guess ${turn}`)),
+          users.map(({ username }, i) => signIn(username, turn === seats[i] ? PASSWORD : `guess ${turn}`)),
         ),
       ),
     );
@@ -80,15 +62,15 @@ describe("lockout", () => {
     const user = await register();
     passSeconds(0); // the clock stands still from here on
     await lock(user);
-    const right = await attempt(user.username, PASSWORD);
+    const right = await signIn(user.username, PASSWORD);
     const another = await wrong(user.username);
     expect(right).toMatchObject(locked);
     expect({ ...right.body, request_id: "" }).toEqual({ ...another.body, request_id: "" });
     expect(right.headers.get("Retry-After")).toBe("1800");
     passSeconds(1799);
-    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+    expect(await signIn(user.username, PASSWORD)).toMatchObject(locked);
     passSeconds(1);
-    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
   });
 
   it("LCK-04, ENU-01: all spellings and aliases share the count; a name that nobody has locks the same", async () => {
@@ -120,7 +102,7 @@ describe("lockout", () => {
     const user = await register();
     for (let round = 0; round < 3; round += 1) {
       for (let i = 0; i < 4; i += 1) expect((await wrong(user.username)).status).toBe(401);
-      expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+      expect((await signIn(user.username, PASSWORD)).status).toBe(200);
     }
   });
 
@@ -128,7 +110,7 @@ describe("lockout", () => {
     const user = await register();
     await lock(user);
     await evictDurableObject(objectOf(user));
-    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+    expect(await signIn(user.username, PASSWORD)).toMatchObject(locked);
   });
 
   it("LCK-09: an admin unlocks, and both are told to the audit trail", async () => {
@@ -138,7 +120,7 @@ describe("lockout", () => {
       ask(`/api/admin/users/${user.id}/unlock`, { method: "POST", headers, address: uniqueAddress() });
     expect((await unlock({ Authorization: `Bearer ${user.access}` })).status).toBe(403);
     expect((await unlock({ Authorization: `Bearer ${env.ADMIN_TOKEN}` })).status).toBe(200);
-    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
     await runDurableObjectAlarm(objectOf(user));
     const results = await notable(user.id, 2);
     expect(results).toMatchObject([
@@ -149,21 +131,21 @@ describe("lockout", () => {
 
   it("a client that the account knows is not locked out by strangers, and is counted by itself", async () => {
     const user = await register();
-    const known = await attempt(user.username, PASSWORD);
+    const known = await signIn(user.username, PASSWORD);
     const device = { "X-Device-Token": known.body.device_token };
     await lock(user);
-    expect((await attempt(user.username, PASSWORD, device)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD, device)).status).toBe(200);
     for (let i = 0; i < 5; i += 1) expect((await wrong(user.username, device)).status).toBe(401);
-    expect(await attempt(user.username, PASSWORD, device)).toMatchObject(locked);
+    expect(await signIn(user.username, PASSWORD, device)).toMatchObject(locked);
   });
 
   it("a device token is good for its own account alone, and no other token is one", async () => {
     const user = await register();
     const other = await register();
-    const known = await attempt(other.username, PASSWORD);
+    const known = await signIn(other.username, PASSWORD);
     await lock(user);
     for (const token of [known.body.device_token, user.refresh, user.access, "nonsense"]) {
-      expect(await attempt(user.username, PASSWORD, { "X-Device-Token": token })).toMatchObject(locked);
+      expect(await signIn(user.username, PASSWORD, { "X-Device-Token": token })).toMatchObject(locked);
     }
     const read = await ask("/api/accounts/user", { token: known.body.device_token });
     expect(read.body.code, "and it opens nothing").toBe("invalid_access_token");
@@ -178,7 +160,7 @@ describe("lockout", () => {
     expect(line).toMatch(/HttpOnly/);
     await lock(user);
     const Cookie = line.split(";")[0] ?? "";
-    expect((await attempt(user.username, PASSWORD, { Cookie })).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD, { Cookie })).status).toBe(200);
   });
 
   it("NIST SP 800-63B: after a hundred consecutive failures time helps no more, only being unlocked", async () => {
@@ -190,12 +172,12 @@ describe("lockout", () => {
       else passSeconds(Number(answer.headers.get("Retry-After")));
     }
     passSeconds(604_800);
-    expect(await attempt(user.username, PASSWORD)).toMatchObject(locked);
+    expect(await signIn(user.username, PASSWORD)).toMatchObject(locked);
     await ask(`/api/admin/users/${user.id}/unlock`, {
       method: "POST",
       headers: { Authorization: `Bearer ${env.ADMIN_TOKEN}` },
     });
-    expect((await attempt(user.username, PASSWORD)).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
   });
 
   it("RL-07: the object of a name that nobody has empties itself", async () => {

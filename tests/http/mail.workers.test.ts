@@ -2,7 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type Answer, ask, login, PASSWORD, refresh, register, uniqueAddress } from "../support/client.ts";
+import { ask, login, PASSWORD, refresh, register, signIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { dumpDatabase, dumpObject } from "../support/dump.ts";
 import { askWith, down, failing } from "../support/faults.ts";
@@ -24,8 +24,6 @@ afterEach(() => {
 });
 
 const NEW_PASSWORD = "another quiet harbour 28";
-const signIn = (username: string, password: string): Promise<Answer> =>
-  ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
 
 const confirmWith = (overrides: Record<string, unknown>, token: string) =>
   askWith(overrides, "/api/accounts/password/reset/confirm", {

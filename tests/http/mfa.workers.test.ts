@@ -253,6 +253,18 @@ describe("REQUIRE_MFA_FOR_ADMIN", () => {
     expect((await list(env.ADMIN_TOKEN, "on")).status).toBe(200);
   });
 
+  it("on: also where an admin looks at somebody else's session on a route that is not an admin's", async () => {
+    const [admin, user] = [await registerAs("admin"), await register()];
+    const look = (value: string) =>
+      askWith(
+        { REQUIRE_MFA_FOR_ADMIN: value },
+        `/api/accounts/sessions/${user.sid}/timeline?user_id=${user.id}`,
+        { headers: { Authorization: `Bearer ${admin.access}`, "CF-Connecting-IP": uniqueAddress() } },
+      );
+    expect((await look("off")).status).toBe(200);
+    expect(await look("on")).toMatchObject({ status: 403, body: { code: "second_factor_required" } });
+  });
+
   it("on: who is no admin is told just that", async () => {
     const user = await register();
     expect(await list(user.access, "on")).toMatchObject({ status: 403, body: { code: "permission_denied" } });

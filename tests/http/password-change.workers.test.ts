@@ -8,6 +8,7 @@ import {
   refresh,
   register,
   type SignedIn,
+  signIn,
   uniqueAddress,
 } from "../support/client.ts";
 import { mailed } from "../support/mail.ts";
@@ -24,8 +25,6 @@ const change = (
     token: user.access,
     address: uniqueAddress(),
   });
-const signIn = (username: string, password: string): Promise<Answer> =>
-  ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
 
 describe("password/change", () => {
   it("REV-04: changes it, ends every other session, keeps this one, tells the owner", async () => {

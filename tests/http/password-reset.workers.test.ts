@@ -9,6 +9,7 @@ import {
   refresh,
   register,
   type SignedIn,
+  signIn,
   unique,
   uniqueAddress,
 } from "../support/client.ts";
@@ -34,8 +35,6 @@ const invalid = {
   body: { code: "invalid_reset_token", error: "Invalid or expired reset token" },
 };
 
-const signIn = (username: string, password: string): Promise<Answer> =>
-  ask("/api/accounts/login", { body: { username, password }, address: uniqueAddress() });
 const read = (user: SignedIn) => ask("/api/accounts/user", { token: user.access, address: uniqueAddress() });
 
 describe("asking", () => {

@@ -91,6 +91,15 @@ export async function login(user: SignedIn, extra: Record<string, unknown> = {})
   return signedIn(answer, user.username, user.email, user.address);
 }
 
+/** One try at a login, from an address of its own. */
+export function signIn(
+  username: string,
+  password: string = PASSWORD,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return ask("/api/accounts/login", { body: { username, password }, headers, address: uniqueAddress() });
+}
+
 /** Presents a refresh token. */
 export function refresh(token: string, options: Ask = {}): Promise<Answer> {
   return ask("/api/accounts/token/refresh", { body: { refresh_token: token }, ...options });

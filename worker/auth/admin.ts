@@ -3,6 +3,7 @@
  * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
  */
 import { createMiddleware } from "hono/factory";
+import type { AccessClaims } from "../../schema/claims.ts";
 import { hasSecondFactor } from "../../schema/mfa.ts";
 import { ADMIN_ROLE } from "../../schema/permissions.ts";
 import { tellBadToken } from "../abuse.ts";
@@ -31,18 +32,25 @@ export const requireAdmin = (permission?: string) =>
       const claims = await authenticateCredential(c, token, confirmed);
       c.set("bearer", claims);
       c.set("userId", claims.user_id);
-      const by = await bearerFrom(claims, c.env, c.executionCtx);
-      // The role at this moment, not the one that the token was made with.
-      const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
-      if (answer.kind === "denied") throw new Refusal("access_token_revoked");
-      if (answer.user.role !== ADMIN_ROLE) throw new Refusal("permission_denied");
-      if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
-        throw new Refusal("second_factor_required");
-      }
+      await confirmAdmin(c, claims);
       c.set("actor", `user:${claims.user_id}`);
     }
     await next();
   });
+
+/**
+ * Throws unless the token's user is an admin at this moment, whatever the token says, whose session
+ * began with a second factor where that is required. One object call.
+ */
+export async function confirmAdmin(c: AppContext, claims: AccessClaims): Promise<void> {
+  const by = await bearerFrom(claims, c.env, c.executionCtx);
+  const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
+  if (answer.kind === "denied") throw new Refusal("access_token_revoked");
+  if (answer.user.role !== ADMIN_ROLE) throw new Refusal("permission_denied");
+  if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
+    throw new Refusal("second_factor_required");
+  }
+}
 
 /** Lets a request through that shows the operator's token, and nobody else. */
 export const requireOperator = () =>

@@ -1,7 +1,7 @@
 /** An admin ends every session of a user, or of everyone (ASVS 7.4.5). Both may be asked twice. */
 import { z } from "@hono/zod-openapi";
 import { ERA_LEASE_MS } from "../../schema/global-epoch.ts";
-import { asUserId } from "../../schema/ids.ts";
+import { parseUserId } from "../../schema/ids.ts";
 import { toIso } from "../../schema/time.ts";
 import { actorOf } from "../auth/admin.ts";
 import { globalEpoch, reach, userAuthority } from "../authorities.ts";
@@ -63,7 +63,7 @@ const revokeAll = defineRoute(
 
 export function mountAdminRevocation(app: App): void {
   serve(app, revokeUser, async (c) => {
-    const id = asUserId(Number(c.req.valid("param").id));
+    const id = parseUserId(c.req.valid("param").id);
     if (id === null || (await findWithProfile(c.env.DB, id)) === null) throw new Refusal("not_found");
     const { client, requestId } = c.var.facts;
     const command = {

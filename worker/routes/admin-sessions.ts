@@ -1,6 +1,6 @@
 /** `/api/admin/users/{id}/sessions`: an admin looks at a user's sessions and ends one. */
 import { z } from "@hono/zod-openapi";
-import { asSessionId, asUserId } from "../../schema/ids.ts";
+import { asSessionId, parseUserId } from "../../schema/ids.ts";
 import { recordAdminAction } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -45,7 +45,7 @@ const end = defineRoute(
 
 export function mountAdminSessions(app: App): void {
   serve(app, list, async (c) => {
-    const id = asUserId(Number(c.req.valid("param").id));
+    const id = parseUserId(c.req.valid("param").id);
     if (id === null || (await findWithProfile(c.env.DB, id)) === null) throw new Refusal("not_found");
     const command = { by: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
     const answer = await reach("user_authority", () => userAuthority(c.env, id).listSessions(command));
@@ -53,7 +53,7 @@ export function mountAdminSessions(app: App): void {
     return c.json({ sessions: sessions.map((view) => sessionView(view, null)) }, 200);
   });
   serve(app, end, async (c) => {
-    const id = asUserId(Number(c.req.valid("param").id));
+    const id = parseUserId(c.req.valid("param").id);
     const sid = asSessionId(c.req.valid("param").sid);
     if (id === null || sid === null) throw new Refusal("not_found");
     const { client, requestId } = c.var.facts;

@@ -1,6 +1,6 @@
 /** `POST /api/admin/users/{id}/unlock`: an admin ends a lockout (LCK-09). */
 import { z } from "@hono/zod-openapi";
-import { asUserId } from "../../schema/ids.ts";
+import { parseUserId } from "../../schema/ids.ts";
 import { actorOf } from "../auth/admin.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
@@ -30,7 +30,7 @@ const route = defineRoute(
 
 export function mountAdminUnlock(app: App): void {
   serve(app, route, async (c) => {
-    const userId = asUserId(Number(c.req.valid("param").id));
+    const userId = parseUserId(c.req.valid("param").id);
     if (userId === null || (await findWithProfile(c.env.DB, userId)) === null) throw new Refusal("not_found");
     const { client, requestId } = c.var.facts;
     const command = { userId, note: actorOf(c), actor: actorOf(c), client, requestId };

@@ -1,11 +1,9 @@
 /** `/api/admin/users`: find users, look at one, change role and activity (ASVS 8.2.1, 8.3.2). */
 import { z } from "@hono/zod-openapi";
 import { EMAIL_LENGTH_MAX } from "../../schema/identity.ts";
-import { asUserId, type UserId } from "../../schema/ids.ts";
+import { parseUserId, type UserId } from "../../schema/ids.ts";
 import { ADMIN_ROLE, isRoleName } from "../../schema/permissions.ts";
-import { toIso } from "../../schema/time.ts";
-import type { UserRow } from "../../schema/users.ts";
-import { accountSchema, accountView } from "../account-view.ts";
+import { accountSchema, accountView, managedUserSchema, managedUserView } from "../account-view.ts";
 import { recordAdminAction } from "../admin-audit.ts";
 import { changeUser, findUsers, tellChange, type UserChange } from "../admin-users.ts";
 import type { App, AppContext } from "../context.ts";
@@ -25,18 +23,6 @@ const params = z.object({ id: z.string() });
 const CURSOR = /^[1-9][0-9]{0,14}$/;
 const LIMIT = /^[1-9][0-9]{0,2}$/;
 
-const userSchema = z
-  .object({
-    id: z.int(),
-    username: z.string(),
-    email: z.string().nullable(),
-    email_verified: z.boolean(),
-    role: z.string(),
-    is_active: z.boolean(),
-    created_at: z.iso.datetime(),
-    last_login: z.iso.datetime().nullable(),
-  })
-  .openapi("ManagedUser");
 const wholeUserSchema = accountSchema.extend({ is_active: z.boolean() });
 
 const list = defineRoute(
@@ -58,7 +44,10 @@ const list = defineRoute(
       }),
     },
     responses: {
-      200: jsonAnswer("A page", z.object({ users: z.array(userSchema), next_cursor: z.string().nullable() })),
+      200: jsonAnswer(
+        "A page",
+        z.object({ users: z.array(managedUserSchema), next_cursor: z.string().nullable() }),
+      ),
       ...problemAnswers(400, 401, 403, 429, 503),
     },
   },
@@ -121,7 +110,7 @@ export function mountAdminUsers(app: App): void {
     const shown = rows.slice(0, size);
     const last = rows.length > size ? shown.at(-1) : undefined;
     return c.json(
-      { users: shown.map(userView), next_cursor: last === undefined ? null : String(last.id) },
+      { users: shown.map(managedUserView), next_cursor: last === undefined ? null : String(last.id) },
       200,
     );
   });
@@ -149,7 +138,7 @@ export function mountAdminUsers(app: App): void {
 }
 
 function idOf({ id }: { id: string }): UserId {
-  const userId = /^[0-9]+$/.test(id) ? asUserId(Number(id)) : null;
+  const userId = parseUserId(id);
   if (userId === null) throw new Refusal("not_found");
   return userId;
 }
@@ -174,20 +163,6 @@ async function refuseOwn(c: AppContext, id: UserId, change: UserChange): Promise
 async function recordRefusal(c: AppContext, id: UserId, reason: string, change: UserChange): Promise<void> {
   const details = { action: "change_user", role: change.role, is_active: change.isActive };
   await recordAdminAction(c, "admin_action_refused", { userId: id, reason, details });
-}
-
-function userView(row: UserRow): z.infer<typeof userSchema> {
-  const { id, username, email, role } = row;
-  return {
-    id,
-    username,
-    email,
-    email_verified: row.email_verified === 1,
-    role,
-    is_active: row.is_active === 1,
-    created_at: toIso(row.created_at),
-    last_login: row.last_login === null ? null : toIso(row.last_login),
-  };
 }
 
 async function wholeUser(c: AppContext, id: UserId): Promise<z.infer<typeof wholeUserSchema>> {

@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { asSessionId, asUserId } from "../../schema/ids.ts";
 import { toIso } from "../../schema/time.ts";
 import type { TimelineEvent } from "../../schema/user-authority.ts";
+import { confirmAdmin } from "../auth/admin.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -65,11 +66,7 @@ export function mountTimeline(app: App): void {
     const userId = asUserId(c.req.valid("query").user_id ?? claims.user_id);
     if (sid === null || userId === null) throw new Refusal("not_found");
     const isOwn = userId === claims.user_id;
-    if (!isOwn) {
-      const asker = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
-      if (asker.kind === "denied") throw new Refusal("access_token_revoked");
-      if (asker.user.role !== "admin") throw new Refusal("permission_denied");
-    }
+    if (!isOwn) await confirmAdmin(c, claims);
     const command = { by: isOwn ? by : null, sid, revokedBefore };
     const answer = await reach("user_authority", () => userAuthority(c.env, userId).timeline(command));
     if (answer.kind === "denied") {
