@@ -8,3 +8,8 @@ declare namespace Cloudflare {
     ADMIN_TOKEN: string;
   }
 }
+
+declare module "*.md?raw" {
+  const text: string;
+  export default text;
+}
