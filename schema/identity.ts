@@ -12,8 +12,12 @@ export const EMAIL_LENGTH_MAX = 254;
 
 /** Django's `[\w.@+-]`: Python's `\w` is letters and numbers of any script, and the underscore. */
 const USERNAME = /^[\p{L}\p{N}_.@+-]+$/u;
-/** Deliberately wide: one at-sign, no space or control, a domain with a dot. The mail that is answered is the proof. */
-const EMAIL = /^[^\s\p{C}@"]{1,64}@[^\s\p{C}@".]+(?:\.[^\s\p{C}@".]+)+$/u;
+/**
+ * Deliberately wide: one at-sign, no space or control, a domain with a dot. The mail that is answered is
+ * the proof. None of RFC 5322's specials (§3.2.3): `Ada<eve@example.com>` is an address of its own here
+ * and Eve's to whoever sends the mail, and a comma makes two of one.
+ */
+const EMAIL = /^[^\s\p{C}@"(),:;<>[\]\\]{1,64}@[^\s\p{C}@".(),:;<>[\]\\]+(?:\.[^\s\p{C}@".(),:;<>[\]\\]+)+$/u;
 
 const lengthOf = (text: string): number => [...text].length;
 

@@ -51,7 +51,7 @@ export function readMailSettings(
 
 function isSender(value: string): boolean {
   const [, address = value] = NAMED_SENDER.exec(value) ?? [];
-  return isEmail(address) && !/[<>]/.test(address);
+  return isEmail(address);
 }
 
 /** A key must not travel in the clear, but for a provider's stand-in on this machine. */
