@@ -5,7 +5,9 @@
 
 export type LargeExport = { readonly users: number; readonly sessions: number; readonly tokens: number };
 
-const HASH = "pbkdf2_sha256$870000$WfU19eF9nh4n6svCe5H0i7$2Eq/LHlpaL3b4zyqGrRl9I0akVI81UIS6oiLhWNliXc=";
+/** A hash of each user's own; no password is right. */
+const hash = (n: number): string =>
+  `pbkdf2_sha256$870000$WfU19eF9nh4n6svCe5H0i7$${String(n).padStart(8, "0")}aL3b4zyqGrRl9I0akVI81UIS6oiLhWNliXc=`;
 const FIRST_ID = 1_000;
 const EXPIRES = "2036-12-31T23:59:59Z";
 const EXPIRED = "2020-01-01T00:00:00Z";
@@ -42,7 +44,7 @@ function userFields(n: number): object {
   const username = n % 50 === 49 ? `PERSON.${n - 1}` : `person.${n}`;
   const email = n % 9 === 0 ? "" : n % 100 === 1 ? "shared@example.com" : `person.${n}@example.com`;
   return {
-    password: `${HASH.slice(0, -8)}${String(n).padStart(7, "0")}=`,
+    password: hash(n),
     last_login: n % 3 === 0 ? null : "2025-07-01T05:59:59.999Z",
     is_superuser: n % 10_000 === 0,
     username,
