@@ -4,7 +4,7 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import type { Membership } from "./roles.ts";
-import { BLACKLIST_TABLE, type DjangoUser, type Entry, GROUP_TABLE } from "./tables.ts";
+import { BLACKLIST_TABLE, type DjangoUser, type Entry, GROUP_TABLE, USER_TABLE } from "./tables.ts";
 
 const CACHE_KIB = 8_192;
 
@@ -15,6 +15,7 @@ export class Stage implements Disposable {
   /** Without a name it is a temporary file, deleted when it is closed and when the process ends in any way. */
   readonly #db = new DatabaseSync("");
   readonly #statements;
+  #highestId = 0;
 
   constructor() {
     this.#db.exec(`
@@ -45,10 +46,16 @@ export class Stage implements Disposable {
     };
   }
 
+  /** The highest id of a user that `keep` was told of. */
+  get highestId(): number {
+    return this.#highestId;
+  }
+
   /** Keeps what other records are understood by. */
   keep(entry: Entry): void {
     const { addGroup, addMember, permit, blacklist } = this.#statements;
-    if (entry.table === GROUP_TABLE) addGroup.run(entry.pk ?? null, entry.fields.name);
+    if (entry.table === USER_TABLE) this.#highestId = Math.max(this.#highestId, entry.pk);
+    else if (entry.table === GROUP_TABLE) addGroup.run(entry.pk ?? null, entry.fields.name);
     else if (entry.table === "auth_user_groups") addMember.run(entry.fields.user_id, entry.fields.group_id);
     else if (entry.table === "auth_user_user_permissions") permit.run(entry.fields.user_id);
     else if (entry.table === BLACKLIST_TABLE) blacklist.run(entry.fields.token, entry.pk);

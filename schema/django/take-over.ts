@@ -1,4 +1,5 @@
 /** Everything of an export that comes along, in the one order that works: groups, users, then what is theirs. */
+import { asUserId } from "../ids.ts";
 import type { ImportDatabase } from "./database.ts";
 import { importSessions } from "./import-sessions.ts";
 import { importTokens } from "./import-tokens.ts";
@@ -19,6 +20,7 @@ import {
   USER_TABLE,
   usersOf,
 } from "./tables.ts";
+import { reserveIds } from "./user-tables.ts";
 
 /** How many records a table has that get a verdict. */
 export type Counts = Record<(typeof JUDGED)[number], number>;
@@ -55,6 +57,10 @@ export async function* takeOver(
 ): AsyncGenerator<RowReport> {
   const roles = options.db === null ? new Set<string>() : await rolesOf(options.db);
   for (const group of stage.groups()) yield groupReport(group, roles);
+  const { db, dryRun } = options;
+  if (db !== null && !dryRun && asUserId(stage.highestId) !== null) {
+    await persistently(() => reserveIds(db, stage.highestId));
+  }
   const users = importUsers(usersOf(source()), options, {
     see: (user) => stage.see(user),
     rightsOf: (user) => decideRole(user, stage.membershipOf(user), roles),

@@ -81,6 +81,24 @@ function changedRow({ present: { id, version, password_hash }, update }: UserWri
   return { ...update, ...{ id, version, seen_hash: password_hash }, ...update.profile, ...update.digests };
 }
 
+/** A name that no rule for names allows, of a row that is never seen. */
+const RESERVING = "\u0001reserved";
+
+/**
+ * Lets new accounts have ids above `highestId` from now on: a running service would else give out those of users who
+ * are still to come. A row that comes and goes in one transaction does it, in plain SQL.
+ */
+export async function reserveIds(db: ImportDatabase, highestId: number): Promise<void> {
+  await db.batch([
+    {
+      sql: `INSERT INTO users (id, username, username_key, password_hash, is_active, created_at)
+            VALUES (?1, ?2, ?2, '!', 0, 0) ON CONFLICT DO NOTHING`,
+      params: [String(highestId), RESERVING],
+    },
+    { sql: "DELETE FROM users WHERE id = ?1 AND username = ?2", params: [String(highestId), RESERVING] },
+  ]);
+}
+
 /** A column of the JSON parameter. */
 const of = (name: string): string => `value ->> '${name}'`;
 const DIGESTS = [of("source"), of("account"), of("password")];

@@ -3,8 +3,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readDumpdata } from "../../../schema/django/dumpdata.ts";
+import { migrateLocal, openLocal } from "../../../schema/django/local-d1.cli.ts";
+import { Stage } from "../../../schema/django/stage.ts";
+import { survey, takeOver } from "../../../schema/django/take-over.ts";
 import { importedRows, inLocalDatabase, startImport, VECTORS } from "../../support/import-command.ts";
 import legacy from "../../vectors/django/legacy.json" with { type: "json" };
+import { dumpdata as largeExport } from "./large-export.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "session-authority-take-over-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -132,6 +137,35 @@ describe("a second import", () => {
       ),
     ).toBe(3);
   });
+});
+
+test("who registers while it runs gets an id above all of them", async () => {
+  const state = join(folder, "meanwhile");
+  migrateLocal(state);
+  const database = openLocal(state);
+  using stage = new Stage();
+  async function* source() {
+    for (const record of largeExport({ users: 1_200, sessions: 0, tokens: 0 })) yield Buffer.from(record);
+  }
+  const records = () => readDumpdata(source());
+  const counts = await survey(records, stage, () => undefined);
+  const options = { db: database, dryRun: false, now: 1_800_000_000 };
+  const verdicts: string[] = [];
+  for await (const { table, verdict } of takeOver(records, stage, counts, options)) {
+    if (table === "auth_user") verdicts.push(verdict);
+    if (verdicts.length !== 1) continue;
+    within("meanwhile", (db) =>
+      db.exec(
+        "INSERT INTO users (username, username_key, password_hash, created_at) VALUES ('eve', 'eve', '!', 1)",
+      ),
+    );
+  }
+  database.close();
+  expect(new Set(verdicts)).toEqual(new Set(["imported"]));
+  const highest = 1_000 + 1_199;
+  expect(
+    within("meanwhile", (db) => db.prepare("SELECT id FROM users WHERE username = 'eve'").get()?.id),
+  ).toBe(highest + 1);
 });
 
 describe("groups", () => {
