@@ -14,7 +14,7 @@ export type Format = (typeof FORMATS)[number];
 const HEAD_BYTES = 65_536;
 const SQL = /^(?:--|SET |COPY |INSERT INTO |CREATE |BEGIN|\\restrict)/m;
 
-/** Yields the records of all the files, in their order. Throws `SourceError` that names the file. */
+/** Yields the records of all the files, in their order; each says in which it is. Throws `SourceError` that does, too. */
 export async function* recordsOf(
   files: readonly string[],
   format: Format | null,
@@ -22,8 +22,8 @@ export async function* recordsOf(
   for (const file of files) {
     try {
       const known = format ?? recogniseFormat(await headOf(file));
-      if (known === "sqlite") yield* readSqlite(file, TABLES);
-      else yield* readers[known](createReadStream(file));
+      const records = known === "sqlite" ? readSqlite(file, TABLES) : readers[known](createReadStream(file));
+      for await (const record of records) yield { ...record, place: `${file}: ${record.place}` };
     } catch (error) {
       if (!(error instanceof SourceError)) throw error;
       throw new SourceError(`${file}: ${error.message}`);

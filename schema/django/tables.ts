@@ -101,7 +101,7 @@ export async function* entriesOf<Name extends Table>(
     if (table === undefined) continue;
     const entry = schemas[table].safeParse({ ...record, fields: named(table, record.fields) });
     if (!entry.success)
-      throw new SourceError(`${record.place}${pkOf(record, table)}: ${firstIssue(entry.error)}`);
+      throw new SourceError(`${record.place}${pkOf(record, table)}: ${firstIssue(entry.error, record)}`);
     yield { ...entry.data, table, place: record.place } as EntryOf<Name>;
   }
 }
@@ -119,11 +119,11 @@ function named(table: Table, fields: DjangoRecord["fields"]): DjangoRecord["fiel
   return named === undefined ? fields : { ...fields, ...Object.fromEntries(named) };
 }
 
-function firstIssue(error: z.ZodError): string {
+function firstIssue(error: z.ZodError, { pk }: DjangoRecord): string {
   const [issue] = error.issues;
   if (issue === undefined) return "not a record";
   const path = issue.path.join(".");
-  const hint = path === "pk" ? "; `dumpdata --natural-primary` leaves it out" : "";
+  const hint = path === "pk" && pk === undefined ? "; `dumpdata --natural-primary` leaves it out" : "";
   return `${path}: ${issue.message}${hint}`;
 }
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { SourceError } from "../../../schema/django/record.ts";
 import { type Format, recogniseFormat, recordsOf } from "../../../schema/django/source.ts";
-import { type DjangoUser, usersOf } from "../../../schema/django/tables.ts";
+import { type DjangoUser, entriesOf, usersOf } from "../../../schema/django/tables.ts";
 import { decideAlone } from "../../support/django.ts";
 
 const VECTORS = join(import.meta.dirname, "../../vectors/django");
@@ -108,6 +108,15 @@ describe("a file that is not as it should be is refused, with the place", () => 
     const said = await complaint(text);
     expect(said).toContain(message);
     expect(said).not.toContain("p$1");
+  });
+
+  test("a session that lacks a column: file and line, and not the key, which is a credential", async () => {
+    const file = join(folder, "sessions.csv");
+    writeFileSync(file, "session_key,session_data\nk3y0f5e551on,d4t4\n");
+    const sessions = Array.fromAsync(entriesOf(recordsOf([file], null), ["django_session"]));
+    const message = await sessions.catch((error: Error) => error.message);
+    expect(message).toMatch(/sessions\.csv: line 2: fields\.expire_date: /);
+    expect(message).not.toMatch(/k3y|d4t4/);
   });
 
   test("a format can be named where the content does not tell it", async () => {
