@@ -1,7 +1,8 @@
 /**
  * Guessing at one account (contract §2, OWASP ASVS 6.3.1, NIST SP 800-63B §3.2.2). An attempt is
  * reserved before anything is hashed and settled afterwards. Strangers are counted together, from
- * however many addresses they come; each client that the account knows is counted by itself.
+ * however many addresses they come; each client that the account knows is counted by itself, up to ten
+ * such clients that have failed.
  */
 import type { ClientView } from "./audit-events.ts";
 import type { TokenId } from "./ids.ts";
@@ -20,7 +21,8 @@ export type ReserveAttempt = {
   requestId: string;
 };
 export type ReserveAnswer =
-  | { kind: "reserved" }
+  /** `track`: what it is counted with, and settled by. */
+  | { kind: "reserved"; track: Track }
   /** `untilUnlocked`: past the ceiling, where no time helps, only the owner's mail or an admin. */
   | { kind: "locked"; retryAfterSeconds: number; untilUnlocked: boolean };
 

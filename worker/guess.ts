@@ -42,13 +42,16 @@ export async function guess<Found>(
   // A client that the account knows guesses at its own account, and is counted there.
   const account = target.track === "strangers" ? await accountKey(c, target.userId, target.typed) : null;
   if (account !== null) await requireMayGuess(c, account);
-  const attempt = { ticket: newTokenId(), track: target.track };
-  const command = { ...attempt, userId: target.userId, client, requestId };
-  const answer = await reach("user_authority", () => object.reserveAttempt(command));
+  const ticket = newTokenId();
+  const about = { userId: target.userId, client, requestId };
+  const asked = { ticket, track: target.track, ...about };
+  const answer = await reach("user_authority", () => object.reserveAttempt(asked));
   if (answer.kind === "locked") {
     target.onLocked?.();
     throw new Refusal("account_locked", { retryAfterSeconds: answer.retryAfterSeconds });
   }
+  const attempt = { ticket, track: answer.track };
+  const command = { ...attempt, ...about };
   const settle = (outcome: SettleAttempt["outcome"]): void => {
     const settled = reach("user_authority", () => object.settleAttempt({ ...command, outcome }));
     c.executionCtx.waitUntil(settled.catch(() => undefined)); // unsettled, it counts as a failure

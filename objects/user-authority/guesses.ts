@@ -17,6 +17,7 @@ import {
   type Lockout,
   lockoutAt,
   lockoutKeptUntil,
+  trackOf,
   UNLOCKED,
 } from "./lockout.ts";
 import type { Turn } from "./turn.ts";
@@ -35,10 +36,12 @@ export class Guesses {
   }
 
   /** One row written, or none if refused. */
-  reserve({ ticket, track }: ReserveAttempt, turn: Turn): ReserveAnswer {
+  reserve({ ticket, track: asked }: ReserveAttempt, turn: Turn): ReserveAnswer {
+    const track = trackOf(asked, this.#tracks());
     const { answer, lockout } = decideReserve(this.#read(track), ticket, turn.now, turn.policy);
-    if (answer.kind === "reserved") this.#write(track, lockout, turn);
-    return answer;
+    if (answer.kind === "locked") return answer;
+    this.#write(track, lockout, turn);
+    return { kind: "reserved", track };
   }
 
   /** One row written; one more for each event, of a wrong code and of a lock, three for its mail, and an alarm. */
@@ -75,9 +78,13 @@ export class Guesses {
   /** Fails what was never settled, forgets what has passed; true if anything is left. */
   expire(turn: Turn): boolean {
     const { now, policy } = turn;
-    const tracks = this.#sql.exec<{ track: Track }>("SELECT track FROM lockouts").toArray();
-    for (const { track } of tracks) this.#write(track, lockoutAt(this.#read(track), now, policy), turn);
+    for (const track of this.#tracks()) this.#write(track, lockoutAt(this.#read(track), now, policy), turn);
     return this.#sql.exec("SELECT 1 FROM lockouts LIMIT 1").toArray().length > 0;
+  }
+
+  #tracks(): Track[] {
+    const rows = this.#sql.exec<{ track: Track }>("SELECT track FROM lockouts").toArray();
+    return rows.map(({ track }) => track);
   }
 
   #read(track: Track): Lockout {

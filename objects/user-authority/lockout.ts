@@ -4,7 +4,7 @@
  */
 import { assert } from "../../schema/assert.ts";
 import type { TokenId } from "../../schema/ids.ts";
-import type { ReserveAnswer, SettleAttempt } from "../../schema/lockout.ts";
+import type { ReserveAnswer, SettleAttempt, Track } from "../../schema/lockout.ts";
 import type { NumericDate } from "../../schema/time.ts";
 
 /** Durations in seconds. */
@@ -53,6 +53,15 @@ const LEVEL_DECAY_SECONDS = 86_400;
 /** A week without a failure forgets how many there were, unless the ceiling was reached. */
 const CONSECUTIVE_KEPT_SECONDS = 604_800;
 
+/** Whoever knew the password could have made himself any number of known clients, each with guesses of its own. */
+const DEVICES_APART_MAX = 10;
+
+/** What an attempt of this track is counted with, beside the tracks that have something to remember. */
+export function trackOf(track: Track, known: readonly Track[]): Track {
+  if (track === "strangers" || known.includes(track)) return track;
+  return known.filter((one) => one !== "strangers").length < DEVICES_APART_MAX ? track : "strangers";
+}
+
 /** The lockout as it stands now: what has passed is forgotten, what was never settled has failed. */
 export function lockoutAt(lockout: Lockout, now: NumericDate, policy: LockoutPolicy): Lockout {
   const lost = lockout.pending.filter(({ at }) => at + TICKET_SECONDS <= now);
@@ -75,7 +84,7 @@ export function decideReserve(
   ticket: TokenId,
   now: NumericDate,
   policy: LockoutPolicy,
-): { answer: ReserveAnswer; lockout: Lockout } {
+): { answer: Exclude<ReserveAnswer, { kind: "reserved" }> | { kind: "reserved" }; lockout: Lockout } {
   const current = lockoutAt(lockout, now, policy);
   const locked = (retryAfterSeconds: number, untilUnlocked = false) => ({
     answer: { kind: "locked" as const, retryAfterSeconds, untilUnlocked },

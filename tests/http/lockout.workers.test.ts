@@ -6,6 +6,7 @@ import {
 } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import { asOperator } from "../support/admin.ts";
 import { notable } from "../support/audit.ts";
 import { ask, PASSWORD, refresh, register, signIn, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
@@ -137,6 +138,22 @@ describe("lockout", () => {
     expect((await signIn(user.username, PASSWORD, device)).status).toBe(200);
     for (let i = 0; i < 5; i += 1) expect((await wrong(user.username, device)).status).toBe(401);
     expect(await signIn(user.username, PASSWORD, device)).toMatchObject(locked);
+  });
+
+  it("LCK-01: who has made himself many known clients gets the guesses of ten, then those of strangers", async () => {
+    const user = await register();
+    const devices: Record<string, string>[] = [];
+    for (let i = 0; i < 14; i += 1)
+      devices.push({ "X-Device-Token": (await signIn(user.username)).body.device_token });
+    const answers: number[] = [];
+    for (const device of devices) {
+      for (let i = 0; i < 6; i += 1) answers.push((await wrong(user.username, device)).status);
+    }
+    expect(answers.filter((status) => status === 401)).toHaveLength(55);
+    expect(await wrong(user.username), "the last were strangers").toMatchObject(locked);
+    const [owners] = devices;
+    await asOperator(`/api/admin/users/${user.id}/unlock`, { method: "POST" });
+    expect((await signIn(user.username, PASSWORD, owners)).status).toBe(200);
   });
 
   it("a device token is good for its own account alone, and no other token is one", async () => {
