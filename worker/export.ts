@@ -31,7 +31,17 @@ type MailRow = {
   expires_at: number;
   used_at: number | null;
 };
-export type Holdings = { events: EventRow[]; hasMoreEvents: boolean; keys: KeyRow[]; mails: MailRow[] };
+type FactorRow = { activated_at: number; recovery_codes_left: number };
+type DjangoSessionRow = { expires_at: number; exchanged_at: number | null };
+export type Holdings = {
+  events: EventRow[];
+  hasMoreEvents: boolean;
+  keys: KeyRow[];
+  mails: MailRow[];
+  /** Null unless one is active. */
+  factor: FactorRow | null;
+  djangoSessions: DjangoSessionRow[];
+};
 
 /**
  * Events newest first. Words that an admin wrote about the user are left out: they are the admin's.
@@ -39,7 +49,7 @@ export type Holdings = { events: EventRow[]; hasMoreEvents: boolean; keys: KeyRo
  */
 export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings> {
   const of = (sql: string) => db.prepare(sql).bind(id);
-  const [events, keys, mails] = await reach("database", () =>
+  const [events, keys, mails, factors, djangoSessions] = await reach("database", () =>
     db.batch([
       of(
         `SELECT id, at, type, risk, reason, sid AS session_id, ip, country, user_agent FROM audit_events
@@ -53,6 +63,11 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
         `SELECT purpose, email, created_at, expires_at, used_at FROM mailed_tokens
          WHERE user_id = ? ORDER BY created_at`,
       ),
+      of(
+        `SELECT activated_at, json_array_length(recovery_digests) AS recovery_codes_left FROM totp
+         WHERE user_id = ? AND activated_at IS NOT NULL`,
+      ),
+      of("SELECT expires_at, exchanged_at FROM django_sessions WHERE user_id = ? ORDER BY expires_at"),
     ]),
   );
   const all = (events?.results ?? []) as EventRow[];
@@ -61,5 +76,7 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
     hasMoreEvents: all.length > EXPORTED_EVENTS_MAX,
     keys: (keys?.results ?? []) as KeyRow[],
     mails: (mails?.results ?? []) as MailRow[],
+    factor: ((factors?.results ?? []) as FactorRow[])[0] ?? null,
+    djangoSessions: (djangoSessions?.results ?? []) as DjangoSessionRow[],
   };
 }

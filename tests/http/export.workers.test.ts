@@ -1,8 +1,10 @@
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import { trail } from "../support/audit.ts";
+import { delivered, trail } from "../support/audit.ts";
 import { ask, login, PASSWORD, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { askWith, down } from "../support/faults.ts";
+import { objectOf } from "../support/mail.ts";
+import { mfaTokenOf, registerProtected, secondStep } from "../support/mfa.ts";
 
 const exportOf = (user: SignedIn) =>
   ask("/api/accounts/export", { token: user.access, address: uniqueAddress() });
@@ -43,7 +45,7 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
   expect(body.user).toEqual((await ask("/api/accounts/user", { token: user.access })).body.user);
   expect(body.user.profile).toEqual(profile);
   expect(body.emails).toEqual([{ address: user.email, verified: false }]);
-  expect(body.second_factor).toEqual({ totp: false });
+  expect(body.second_factor).toEqual({ totp: false, activated_at: null, recovery_codes_left: 0 });
   const sessions = new Map(body.sessions.map((one: { id: string }) => [one.id, one]));
   expect([...sessions.keys()].sort()).toEqual([user.sid, laptop.sid].sort());
   expect(sessions.get(laptop.sid)).toMatchObject({
@@ -73,6 +75,32 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
     .first<{ password_hash: string }>();
   const secrets = [row?.password_hash ?? "", PASSWORD, user.access, user.refresh, laptop.refresh, DIGEST];
   for (const secret of [...secrets, `${user.id}`.padStart(43, "m"), "argon2", "words of an admin"])
+    expect(text).not.toContain(secret);
+});
+
+it("holds the second factor and what Django had signed in, without a secret of either", async () => {
+  const user = await registerProtected();
+  const digest = `${user.id}`.padStart(43, "s");
+  await env.DB.prepare("INSERT INTO django_sessions VALUES (?, ?, 'signed text', 5, 3)")
+    .bind(digest, user.id)
+    .run();
+  expect((await secondStep(await mfaTokenOf(user), user.recovery[0])).status).toBe(200);
+  await delivered(objectOf(user));
+  const { body, text } = await exportOf(user);
+  expect(body.second_factor).toEqual({
+    totp: true,
+    activated_at: expect.stringMatching(/^20\d\d-.*Z$/),
+    recovery_codes_left: 9,
+  });
+  expect(body.django_sessions).toEqual([
+    { expires_at: "1970-01-01T00:00:05.000Z", exchanged_at: "1970-01-01T00:00:03.000Z" },
+  ]);
+  const row = await env.DB.prepare("SELECT secret, recovery_digests FROM totp WHERE user_id = ?")
+    .bind(user.id)
+    .first<{ secret: string; recovery_digests: string }>();
+  const digests = JSON.parse(row?.recovery_digests ?? "[]") as string[];
+  expect(digests).toHaveLength(9);
+  for (const secret of [user.secret, row?.secret ?? "", ...digests, ...user.recovery, digest, "signed text"])
     expect(text).not.toContain(secret);
 });
 

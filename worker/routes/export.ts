@@ -22,7 +22,11 @@ const exportSchema = z
     exported_at: moment,
     user: accountSchema,
     emails: z.array(z.object({ address: z.string(), verified: z.boolean() })),
-    second_factor: z.object({ totp: z.boolean() }),
+    second_factor: z.object({
+      totp: z.boolean(),
+      activated_at: moment.nullable(),
+      recovery_codes_left: z.int(),
+    }),
     sessions: z.array(sessionSchema),
     api_keys: z.array(
       z.object({
@@ -43,6 +47,8 @@ const exportSchema = z
         used_at: moment.nullable(),
       }),
     ),
+    /** What Django had signed in when the account came from there. */
+    django_sessions: z.array(z.object({ expires_at: moment, exchanged_at: moment.nullable() })),
     /** Newest first; the oldest are missing if `security_events_truncated`. */
     security_events: z.array(
       z.object({
@@ -101,7 +107,11 @@ export function mountExport(app: App): void {
       exported_at: toIso(now),
       user,
       emails: user.email === null ? [] : [{ address: user.email, verified: user.email_verified }],
-      second_factor: { totp: user.two_factor_enabled },
+      second_factor: {
+        totp: holdings.factor !== null,
+        activated_at: shown(holdings.factor?.activated_at ?? null),
+        recovery_codes_left: holdings.factor?.recovery_codes_left ?? 0,
+      },
       sessions: answer.sessions.map((view) => sessionView(view, sid)),
       api_keys: holdings.keys.map((key) => ({
         ...key,
@@ -115,6 +125,10 @@ export function mountExport(app: App): void {
         created_at: toIso(mail.created_at),
         expires_at: toIso(mail.expires_at),
         used_at: shown(mail.used_at),
+      })),
+      django_sessions: holdings.djangoSessions.map((session) => ({
+        expires_at: toIso(session.expires_at),
+        exchanged_at: shown(session.exchanged_at),
       })),
       security_events: holdings.events.map((one) => ({ ...one, at: toIso(one.at) })),
       security_events_truncated: holdings.hasMoreEvents,
