@@ -29,7 +29,10 @@ export async function refusalOfBody(c: AppContext): Promise<Refusal | null> {
     return null;
   }
   if (mediaType(c) !== "application/json") return new Refusal("unsupported_media_type");
-  return isJsonObject(bytes) ? null : new Refusal("malformed_json");
+  const text = jsonObjectText(bytes);
+  if (text === null) return new Refusal("malformed_json");
+  Object.assign(c.req.bodyCache, { text: Promise.resolve(text) }); // where validation looks, else it decodes anew
+  return null;
 }
 
 /**
@@ -95,14 +98,15 @@ function formParameters(bytes: ArrayBuffer): URLSearchParams | null {
   }
 }
 
-function isJsonObject(bytes: ArrayBuffer): boolean {
+/** The bytes as text if that is a JSON object, at most 32 deep. */
+function jsonObjectText(bytes: ArrayBuffer): string | null {
   try {
-    const value: unknown = JSON.parse(decodeUtf8(bytes));
-    return (
-      typeof value === "object" && value !== null && !Array.isArray(value) && isShallow(value, DEPTH_MAX)
-    );
+    const text = decodeUtf8(bytes);
+    const value: unknown = JSON.parse(text);
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject && isShallow(value, DEPTH_MAX) ? text : null;
   } catch {
-    return false;
+    return null;
   }
 }
 
