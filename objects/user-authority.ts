@@ -74,8 +74,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   }
 
   /** Ends every lockout of the account. */
-  async unlock(command: contract.Unlock): Promise<void> {
-    return this.#known(undefined, (turn) => this.#guesses.unlock(command, turn));
+  async unlock(command: contract.Unlock): Promise<boolean> {
+    return this.#known(false, (turn) => this.#guesses.unlock(command, turn));
   }
 
   /**

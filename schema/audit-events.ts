@@ -35,6 +35,7 @@ export const EVENT_RISKS = {
   session_ended_by_admin: "medium",
   role_permissions_changed: "medium",
   admin_action_refused: "medium",
+  admin_action_without_effect: "low",
   api_key_created: "medium",
   api_key_revoked: "medium",
   rapid_login_attempts: "high",

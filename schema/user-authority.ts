@@ -219,7 +219,8 @@ export type EraseAnswer = { kind: "erased" | "already"; denial: Denial };
 export interface UserAuthorityContract {
   reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer>;
   settleAttempt(command: SettleAttempt): Promise<void>;
-  unlock(command: Unlock): Promise<void>;
+  /** True if there was anything to unlock. */
+  unlock(command: Unlock): Promise<boolean>;
   spendCode(command: SpendCode): Promise<SpendCodeAnswer>;
   openSession(command: OpenSession): Promise<OpenSessionAnswer>;
   adopt(command: Adopt): Promise<AdoptAnswer>;

@@ -1,6 +1,7 @@
 /** What admins do, for the audit trail (ADM-06): who, to whom, and how it ended. Written before the answer. */
 import type { AuditEvent, EventType } from "../schema/audit-events.ts";
-import { recordEvents } from "./audit.ts";
+import type { UserId } from "../schema/ids.ts";
+import { recordEvents, tell } from "./audit.ts";
 import { actorOf } from "./auth/admin.ts";
 import { reach } from "./authorities.ts";
 import type { AppContext } from "./context.ts";
@@ -25,4 +26,10 @@ export async function recordAdminAction(
     details: { actor: actorOf(c), ...about.details },
   };
   await reach("database", () => recordEvents(c.env, [event]));
+}
+
+/** Tells that an admin asked for what was so already: `action` names what. */
+export function tellWithoutEffect(c: AppContext, action: string, userId: UserId): void {
+  const actor = actorOf(c);
+  tell(c, { type: "admin_action_without_effect", userId, actor, details: { actor, action } });
 }

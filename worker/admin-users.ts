@@ -106,6 +106,7 @@ export async function tellChange(
     reason: isActive ? "role_changed" : "user_inactive",
     by: null,
     note: actor,
+    actor,
     ...from,
   });
   await reach("database", () =>
@@ -115,6 +116,7 @@ export async function tellChange(
         at: now,
         type: "user_changed_by_admin",
         userId: row.id,
+        actor,
         sid: null,
         reason: null,
         client: from.client,

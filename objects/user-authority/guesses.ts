@@ -67,12 +67,13 @@ export class Guesses {
     this.settle({ ...attempt, outcome: "success", userId: user.id, client, requestId }, turn);
   }
 
-  /** Frees every track, also past the ceiling. */
-  unlock(command: Origin & { userId: number; note: string }, { now, nowMs }: Turn): void {
+  /** Frees every track, also past the ceiling. False if there was none to free. */
+  unlock(command: Origin & { userId: number; note: string }, { now, nowMs }: Turn): boolean {
     const { rowsWritten } = this.#sql.exec("DELETE FROM lockouts");
-    if (rowsWritten === 0) return;
+    if (rowsWritten === 0) return false;
     this.#outbox.appendEvent(accountUnlocked(command, now));
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+    return true;
   }
 
   /** Fails what was never settled, forgets what has passed; true if anything is left. */

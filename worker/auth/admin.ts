@@ -3,10 +3,13 @@
  * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
  */
 import { createMiddleware } from "hono/factory";
+import { matchedRoutes } from "hono/route";
 import type { AccessClaims } from "../../schema/claims.ts";
 import { hasSecondFactor } from "../../schema/mfa.ts";
 import { ADMIN_ROLE } from "../../schema/permissions.ts";
+import { hourOf } from "../../schema/security-hours.ts";
 import { tellBadToken } from "../abuse.ts";
+import { recordEvents } from "../audit.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
@@ -46,7 +49,10 @@ export async function confirmAdmin(c: AppContext, claims: AccessClaims): Promise
   const by = await bearerFrom(claims, c.env, c.executionCtx);
   const answer = await reach("user_authority", () => userAuthority(c.env, claims.user_id).confirm(by));
   if (answer.kind === "denied") throw new Refusal("access_token_revoked");
-  if (answer.user.role !== ADMIN_ROLE) throw new Refusal("permission_denied");
+  if (answer.user.role !== ADMIN_ROLE) {
+    await recordIntruder(c, claims);
+    throw new Refusal("permission_denied");
+  }
   if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
     throw new Refusal("second_factor_required");
   }
@@ -81,4 +87,25 @@ async function isOperatorToken(c: AppContext, token: string): Promise<boolean> {
     keyedHash(config, "operator", config.adminToken),
   ]);
   return equalBytes(typed, right);
+}
+
+/**
+ * Records that a signed-in user who is no admin asked for something of admins: one event a session
+ * and hour, so that asking again and again fills nothing. It is refused whether it is recorded or not.
+ */
+async function recordIntruder(c: AppContext, { user_id: userId, sid }: AccessClaims): Promise<void> {
+  const { now, requestId, client } = c.var.facts;
+  const event = {
+    id: `${sid}.admin_action_refused.${hourOf(now)}`,
+    at: now,
+    type: "admin_action_refused" as const,
+    userId,
+    actor: `user:${userId}`,
+    sid,
+    reason: "not_an_admin",
+    requestId,
+    client,
+    details: { action: `${c.req.method} ${matchedRoutes(c).at(-1)?.path ?? ""}` },
+  };
+  await recordEvents(c.env, [event]).catch(() => undefined);
 }

@@ -3,6 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { ERA_LEASE_MS } from "../../schema/global-epoch.ts";
 import { parseUserId } from "../../schema/ids.ts";
 import { toIso } from "../../schema/time.ts";
+import { tellWithoutEffect } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
 import { globalEpoch, reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
@@ -79,6 +80,7 @@ export function mountAdminRevocation(app: App): void {
     const answer = await reach("user_authority", () => userAuthority(c.env, id).revoke(command));
     if (answer.kind === "denied") {
       // Never signed in, or long ago: there is nothing to end.
+      tellWithoutEffect(c, "revoke_sessions", id);
       return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.var.facts.now }), 200);
     }
     noteDenial(id, answer.denial);

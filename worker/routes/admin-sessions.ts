@@ -62,6 +62,7 @@ export function mountAdminSessions(app: App): void {
       scope: { kind: "one" as const, sid },
       reason: "ended_by_admin" as const,
       note: actorOf(c),
+      actor: actorOf(c),
       client,
       requestId,
       revokedBefore: await revokedBefore(c.env, c.executionCtx),

@@ -1,6 +1,7 @@
 /** `POST /api/admin/users/{id}/unlock`: an admin ends a lockout (LCK-09). */
 import { z } from "@hono/zod-openapi";
 import { parseUserId } from "../../schema/ids.ts";
+import { tellWithoutEffect } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
@@ -34,7 +35,8 @@ export function mountAdminUnlock(app: App): void {
     if (userId === null || (await findWithProfile(c.env.DB, userId)) === null) throw new Refusal("not_found");
     const { client, requestId } = c.var.facts;
     const command = { userId, note: actorOf(c), actor: actorOf(c), client, requestId };
-    await reach("user_authority", () => userAuthority(c.env, userId).unlock(command));
+    const isDone = await reach("user_authority", () => userAuthority(c.env, userId).unlock(command));
+    if (!isDone) tellWithoutEffect(c, "unlock", userId);
     return c.json({ message: "Account unlocked" }, 200);
   });
 }

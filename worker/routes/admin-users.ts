@@ -4,7 +4,7 @@ import { EMAIL_LENGTH_MAX } from "../../schema/identity.ts";
 import { parseUserId, type UserId } from "../../schema/ids.ts";
 import { ADMIN_ROLE, isRoleName } from "../../schema/permissions.ts";
 import { accountSchema, accountView, managedUserSchema, managedUserView } from "../account-view.ts";
-import { recordAdminAction } from "../admin-audit.ts";
+import { recordAdminAction, tellWithoutEffect } from "../admin-audit.ts";
 import { changeUser, findUsers, tellChange, type UserChange } from "../admin-users.ts";
 import type { App, AppContext } from "../context.ts";
 import { revokedBefore } from "../era.ts";
@@ -130,7 +130,10 @@ export function mountAdminUsers(app: App): void {
       throw new Refusal("last_admin");
     }
     const { row, pending } = changed;
-    if (pending === null) return c.json({ user: await wholeUser(c, id) }, 200);
+    if (pending === null) {
+      tellWithoutEffect(c, "change_user", id);
+      return c.json({ user: await wholeUser(c, id) }, 200);
+    }
     const origin = { client, requestId, revokedBefore: await revokedBefore(c.env, c.executionCtx), now };
     const answer = await tellChange(c.env, row, pending, origin);
     return c.json({ user: await wholeUser(c, id), ...receiptOf(answer) }, 200);

@@ -1,0 +1,109 @@
+/** ADM-06: whatever an admin does, or a user tries who is none, is in the trail: who, to whom, and how it ended. */
+import { env } from "cloudflare:workers";
+import { describe, expect, it } from "vitest";
+import { askAs, asOperator, registerAs } from "../support/admin.ts";
+import { delivered, trail } from "../support/audit.ts";
+import { type Answer, ask, login, register, unique, uniqueAddress } from "../support/client.ts";
+import { askWith, down } from "../support/faults.ts";
+
+const requestOf = ({ headers }: Answer) => headers.get("X-Request-Id") ?? "none";
+const about = (user: { id: number }) => `/api/admin/users/${user.id}`;
+const objectOf = (user: { id: number }) => env.USER_AUTHORITY.getByName(String(user.id));
+
+/** The events that one request caused, and that it was answered well. */
+async function causedBy(answer: Answer, count: number) {
+  expect(answer.status).toBeLessThan(300);
+  const rows = await trail("request_id = ?", [requestOf(answer)], count);
+  return rows.map(({ type, actor, user_id }) => ({ type, actor, user_id }));
+}
+
+describe("the operator", () => {
+  const actor = "operator";
+
+  it("changes a role, deactivates, ends sessions: every event that follows names who, and whom", async () => {
+    await registerAs("admin"); // the last one could not be deactivated
+    const user = await register();
+    const second = await login(user);
+    const session = await asOperator(`${about(user)}/sessions/${second.sid}`, { method: "DELETE" });
+    const role = await asOperator(about(user), { method: "PATCH", body: { role: "admin" } });
+    const sessions = await asOperator(`${about(user)}/revoke-sessions`, { body: { reason: "lost" } });
+    await login(user);
+    const inactive = await asOperator(about(user), { method: "PATCH", body: { is_active: false } });
+    await delivered(objectOf(user));
+    const event = (type: string) => ({ type, actor, user_id: user.id });
+    expect(await causedBy(session, 2)).toEqual([event("session_ended_by_admin"), event("session_revoked")]);
+    expect(await causedBy(role, 2)).toEqual([event("access_tokens_revoked"), event("user_changed_by_admin")]);
+    expect(await causedBy(sessions, 1)).toEqual([event("sessions_revoked")]);
+    expect(await causedBy(inactive, 2)).toEqual([event("sessions_revoked"), event("user_changed_by_admin")]);
+  });
+
+  it("unlocks, blocks and lifts a block, and gives a role permissions", async () => {
+    const user = await register();
+    for (let i = 0; i < 5; i += 1)
+      await ask("/api/accounts/login", {
+        body: { username: user.username, password: "wrong" },
+        address: user.address,
+      });
+    const unlocked = await asOperator(`${about(user)}/unlock`, { method: "POST" });
+    await delivered(objectOf(user));
+    expect(await causedBy(unlocked, 1)).toEqual([{ type: "account_unlocked", actor, user_id: user.id }]);
+
+    const address = uniqueAddress();
+    const blocked = await asOperator("/api/admin/security/blocks", {
+      body: { ip: address, seconds: 60, reason: "test" },
+    });
+    const lifted = await asOperator(`/api/admin/security/blocks/${address}`, { method: "DELETE" });
+    await delivered(env.IP_GUARD.getByName(address));
+    expect(await causedBy(blocked, 1)).toEqual([{ type: "address_blocked", actor, user_id: null }]);
+    expect(await causedBy(lifted, 1)).toEqual([{ type: "address_unblocked", actor, user_id: null }]);
+
+    const role = unique("r").toLowerCase();
+    const put = await asOperator(`/api/admin/roles/${role}`, {
+      method: "PUT",
+      body: { permissions: ["profile:read"] },
+    });
+    expect(await causedBy(put, 1)).toEqual([{ type: "role_permissions_changed", actor, user_id: null }]);
+  });
+
+  it("asks for what is so already: that is told, too", async () => {
+    const user = await register();
+    const answers = [
+      await asOperator(about(user), { method: "PATCH", body: { role: "user" } }),
+      await asOperator(`${about(user)}/unlock`, { method: "POST" }),
+    ];
+    for (const answer of answers) {
+      expect(await causedBy(answer, 1)).toEqual([
+        { type: "admin_action_without_effect", actor, user_id: user.id },
+      ]);
+    }
+  });
+});
+
+it("an admin is named by their id", async () => {
+  const [admin, user] = [await registerAs("admin"), await register()];
+  const answer = await askAs(admin, about(user), { method: "PATCH", body: { role: "admin" } });
+  await delivered(objectOf(user));
+  for (const { actor } of await causedBy(answer, 2)) expect(actor).toBe(`user:${admin.id}`);
+});
+
+it("a user who is no admin is refused and told of once an hour and session, however often they try", async () => {
+  const [user, other] = [await register(), await register()];
+  const attempts = [
+    await askAs(user, about(other), { method: "PATCH", body: { role: "admin" } }),
+    await askAs(user, "/api/admin/security/events"),
+    await askAs(user, "/api/admin/revoke-all", { body: { reason: "x", confirm: "revoke-all" } }),
+  ];
+  expect(attempts.map(({ status }) => status)).toEqual([403, 403, 403]);
+  expect(await trail("user_id = ? AND type = 'admin_action_refused'", [user.id], 1)).toMatchObject([
+    {
+      actor: `user:${user.id}`,
+      sid: user.sid,
+      reason: "not_an_admin",
+      ip: expect.any(String),
+      details: JSON.stringify({ action: "PATCH /api/admin/users/:id" }),
+    },
+  ]);
+  const everythingDown = { DB: down(), AUDIT_QUEUE: down() };
+  const headers = { Authorization: `Bearer ${user.access}` };
+  expect((await askWith(everythingDown, "/api/admin/security/metrics", { headers })).status).toBe(403);
+});
