@@ -16,6 +16,8 @@ import { openReceiver } from "../support/receiver.ts";
 const MINUTE = "* * * * *";
 const SIX_HOURLY = "0 */6 * * *";
 const DAILY = "0 0 * * *";
+/** Users from here on are nobody's in other tests, which share the trail. */
+const STRANGER = 5_000_000;
 
 let receiver: Awaited<ReturnType<typeof openReceiver>>;
 beforeEach(async () => {
@@ -161,7 +163,7 @@ describe("dead letters", () => {
 describe("events", () => {
   it("a high one is told, whichever way it goes into the trail; a medium one is not; a second delivery is none", async () => {
     const [high, alike, medium] = [
-      eventOf("mfa_disabled", { userId: 7 }),
+      eventOf("mfa_disabled", { userId: STRANGER }),
       eventOf("email_changed"),
       eventOf("mfa_enabled"),
     ];
@@ -176,7 +178,7 @@ describe("events", () => {
       event_id: high.id,
       type: "mfa_disabled",
       risk: "high",
-      user_id: 7,
+      user_id: STRANGER,
       reason: null,
       request_id: null,
     });
@@ -185,7 +187,7 @@ describe("events", () => {
 
   it("a flood is five messages and a digest that counts the others", async () => {
     await consume(
-      Array.from({ length: 300 }, (_, i) => eventOf("password_spray", { userId: i })),
+      Array.from({ length: 300 }, (_, i) => eventOf("password_spray", { userId: STRANGER + i })),
       1,
     );
     expect(await receiver.hear()).toHaveLength(5);
@@ -204,12 +206,12 @@ it("a key that is about to end is told, and again the next day", async () => {
   const keys = { JWT_SIGNING_KEYS: JSON.stringify({ keys: [key] }) };
   await cron(DAILY, at, keys);
   await cron(DAILY, at, keys);
-  expect(await receiver.hear()).toMatchObject([
-    { type: "alert.key_ending", data: { type: "signing_key_ending" } },
-  ]);
+  // The daily run also finishes what other tests have left, which is told as well.
+  const ofKeys = async () => (await receiver.hear()).filter(({ type }) => type === "alert.key_ending");
+  expect(await ofKeys()).toMatchObject([{ data: { type: "signing_key_ending" } }]);
   passSeconds(86_400);
   await cron(DAILY, at + 86_400, keys);
-  expect(await receiver.hear()).toHaveLength(2);
+  expect(await ofKeys()).toHaveLength(2);
 });
 
 it("an hour unlike the same hour of earlier days is told, by the run of every six hours", async () => {
@@ -237,11 +239,8 @@ it("LOG-04: a locked account alarms without its name, its address or what was ty
   const object = env.USER_AUTHORITY.getByName(String(user.id));
   await runDurableObjectAlarm(object);
   await trail("user_id = ? AND type = 'account_locked'", [user.id], 1);
-  const [told] = await receiver.hear();
-  expect(told).toMatchObject({
-    type: "alert.security_event",
-    data: { type: "account_locked", user_id: user.id },
-  });
+  const told = (await receiver.hear()).filter(({ data }) => data.user_id === user.id);
+  expect(told).toMatchObject([{ type: "alert.security_event", data: { type: "account_locked" } }]);
   for (const secret of [user.username, user.address, PASSWORD])
     expect(JSON.stringify(told)).not.toContain(secret);
 });

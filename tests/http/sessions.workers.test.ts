@@ -129,12 +129,10 @@ describe("login", () => {
     const second = await login(user);
     passSeconds(1); // the order of use is kept in seconds
     await refresh(user.refresh, { address: user.address }); // now `second` is the least recently used
-    for (let i = 0; i < 99; i += 1) {
-      await ask("/api/accounts/login", {
-        body: { username: user.username, password: PASSWORD },
-        address: uniqueAddress(),
-      });
-    }
+    const body = { username: user.username, password: PASSWORD };
+    const again = () => ask("/api/accounts/login", { body, address: uniqueAddress() });
+    // Three at once: fewer than what the lockout lets be open.
+    for (let i = 0; i < 33; i += 1) await Promise.all([again(), again(), again()]);
     const list = await ask("/api/accounts/sessions", { token: user.access, address: uniqueAddress() });
     expect(list.body.sessions).toHaveLength(100);
     const ids = list.body.sessions.map(({ id }: { id: string }) => id);
