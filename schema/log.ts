@@ -16,7 +16,7 @@ export type LogFields = {
 };
 
 /** What a terminal, an editor or an eye may take for the end of a line or another order of it. */
-const MISLEADING = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const MISLEADING = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** A value as JSON that is one line wherever it is shown: what JSON leaves as it is, is escaped, too. */
 export function oneLine(value: unknown): string {
