@@ -43,14 +43,16 @@ async function slice(
 ): Promise<Reading> {
   const { scenario, loops } = row;
   const origin = host.origins[scenario.worker];
+  const settled = () => (scenario.settleMs === undefined ? undefined : pause(scenario.settleMs));
   const prepared = await scenario.open(loops);
+  await settled();
   const beside = await besides(origin, scenario);
   if (scenario.isUsedUp !== true) await drive(origin, prepared, LEAD_IN_MS);
   const cpuBefore = host.cpuMs();
   const { latenciesMs, elapsedMs } = await drive(origin, prepared, forMs);
   const cpuAfter = host.cpuMs();
   await beside.end();
-  if (scenario.settleMs !== undefined) await pause(scenario.settleMs);
+  await settled();
   const requests = latenciesMs.length;
   return {
     p50: quantile(latenciesMs, 0.5),

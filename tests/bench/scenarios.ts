@@ -17,7 +17,10 @@ export type Scenario = {
   beside?: () => Promise<Loop[]>;
   /** Nothing can be asked twice: no lead-in. */
   isUsedUp?: true;
-  /** What the service still does after its answers (alarms, deliveries) must not fall into the next slice. */
+  /**
+   * How long the service is given, before the slice and after it, for what it still does after its answers (alarms,
+   * deliveries of events), so that it falls into no other slice.
+   */
   settleMs?: number;
 };
 
@@ -124,18 +127,32 @@ export function ours(host: Host, users: SignedIn[], options: Options): Scenario[
     { ...service, name: "verify", floor: "signature check", open: (n) => forever(n, verify) },
     ...(host.hasRpc ? [rpc] : []),
     { ...service, name: "GET user", floor: "signature check + D1 read", open: (n) => forever(n, user) },
-    { ...service, name: "refresh", floor: "refresh floor", open: (n) => refreshLoops(users, n, 4) },
+    {
+      ...service,
+      name: "refresh",
+      floor: "refresh floor",
+      settleMs: DELIVERED_MS,
+      open: (n) => refreshLoops(users, n, 4),
+    },
     {
       ...service,
       name: "login, hash taken out",
       floor: "login floor",
+      settleMs: DELIVERED_MS,
       open: (n) => logins(spare, "service", users.length, n),
     },
-    { ...hashing, name: "login", floor: "hash alone", open: (n) => logins(hashed, "hashing", FEW, n) },
+    {
+      ...hashing,
+      name: "login",
+      floor: "hash alone",
+      settleMs: DELIVERED_MS,
+      open: (n) => logins(hashed, "hashing", FEW, n),
+    },
     {
       ...hashing,
       name: "verify beside four logins",
       floor: "signature check",
+      settleMs: DELIVERED_MS,
       open: (n) => forever(n, verify),
       beside: () => logins(hashed, "hashing", FEW, FEW),
     },
