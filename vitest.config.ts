@@ -21,6 +21,12 @@ const resourceServer = (project: string) => ({
   },
 });
 
+/** Files at once. Projects that run together must agree on it, and the default differs from machine to machine. */
+const MAX_WORKERS = 2;
+
+/** No assertion: a test that hangs ends, and a slow machine fails none. */
+const PATIENCE_MS = 300_000;
+
 /** It ends everybody's sessions and every older token, so it has a world of its own. */
 const REVOKE_ALL = "tests/http/revoke-all.workers.test.ts";
 
@@ -43,10 +49,11 @@ const inWorkerd = async (name: string, files: { include: string[]; exclude: stri
     name,
     ...files,
     setupFiles: ["./tests/support/setup.ts"],
-    // One workerd for all files: unique names keep them apart, and 0.85 s a file are saved.
+    // One workerd for many files: unique names keep them apart, and 0.85 s a file are saved.
     isolate: false,
-    maxWorkers: 1,
-    testTimeout: 60_000,
+    maxWorkers: MAX_WORKERS,
+    testTimeout: PATIENCE_MS,
+    hookTimeout: PATIENCE_MS,
   },
 });
 
@@ -60,7 +67,9 @@ export default defineConfig(async () => ({
           name: "node",
           include: ["tests/**/*.test.ts"],
           exclude: ["tests/**/*.workers.test.ts"],
-          testTimeout: 120_000,
+          maxWorkers: MAX_WORKERS,
+          testTimeout: PATIENCE_MS,
+          hookTimeout: PATIENCE_MS,
         },
       },
       await inWorkerd("workers", { include: ["tests/**/*.workers.test.ts"], exclude: [REVOKE_ALL] }),

@@ -5,7 +5,7 @@ import { type Host, startHost } from "./host.ts";
 let host: Host;
 beforeAll(async () => {
   host = await startHost();
-}, 120_000);
+});
 afterAll(() => host.stop());
 
 it("every Worker of a run answers, with the tables that it needs", async () => {

@@ -29,7 +29,7 @@ beforeAll(async () => {
     startExample("by-jwks", settings),
     register(),
   ]);
-}, 120_000);
+});
 
 afterAll(async () => {
   await Promise.all(examples.map(end));

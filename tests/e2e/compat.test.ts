@@ -33,7 +33,7 @@ beforeAll(async () => {
   const args = ["schema/django/import.cli.ts", file, "--local", "--persist-to", folder];
   const { status, stderr } = spawnSync("node", args, { cwd: ROOT, encoding: "utf8" });
   expect(status, stderr).toBe(0);
-}, 300_000);
+});
 afterAll(async () => {
   await server.kill("SIGTERM");
   rmSync(folder, { recursive: true, force: true });

@@ -29,7 +29,7 @@ const settings = () => ({
 beforeAll(async () => {
   provider = await startProvider();
   server = await startServer(folder, settings());
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.kill("SIGINT");

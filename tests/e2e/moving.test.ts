@@ -23,7 +23,7 @@ beforeAll(async () => {
     LEGACY_UNTIL: "2036-12-31",
     LEGACY_KEY_IS_PUBLIC: "accept-forgeries",
   });
-}, 300_000);
+});
 afterAll(async () => {
   await server.kill("SIGTERM");
   rmSync(folder, { recursive: true, force: true });

@@ -12,7 +12,7 @@ let server: Server;
 
 beforeAll(async () => {
   server = await startServer(folder);
-}, 120_000);
+});
 
 afterAll(async () => {
   await server.kill("SIGINT");

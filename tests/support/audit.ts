@@ -2,7 +2,7 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 
-const TRIES = 200;
+const TRIES = 400;
 const PAUSE_MS = 50;
 
 export type TrailRow = Record<string, string | number | null>;

@@ -7,7 +7,7 @@ import { emailKey } from "../../schema/identity.ts";
 import { keyedHash } from "../../worker/tokens/refresh-key.ts";
 import { type Answer, ask, type SignedIn, uniqueAddress } from "./client.ts";
 
-const TRIES = 200;
+const TRIES = 400;
 const PAUSE_MS = 50;
 
 export type Mailed = { to: string; subject: string; text: string; html: string; created_at: string };

@@ -13,7 +13,6 @@ const state = join(folder, "state");
 const report = join(folder, "report.jsonl");
 const changedDump = join(folder, "changed.json");
 const emptyFolder = mkdtempSync(join(folder, "empty-"));
-const WITH_SERVER_TIMEOUT_MS = 240_000;
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -203,9 +202,7 @@ describe("a file or a command line that is wrong", () => {
   });
 });
 
-test("the service on the same folder signs the users in, and an import beside it works", {
-  timeout: WITH_SERVER_TIMEOUT_MS,
-}, async () => {
+test("the service on the same folder signs the users in, and an import beside it works", async () => {
   const server = await startServer(state);
   try {
     const login = await fetch(`${server.base}/api/accounts/login`, {
