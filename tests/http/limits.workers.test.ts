@@ -14,6 +14,9 @@ const many = (count: number, one: () => Promise<Answer>) => Promise.all(Array.fr
 
 const login = (address: string) => () =>
   ask("/api/accounts/login", { body: { username: unique("nobody"), password: "x" }, address });
+/** Counts to the same limit and hashes nothing. */
+const verification = (address: string) => () =>
+  ask("/api/accounts/email/verify", { body: { token: "x" }, address });
 const refresh = (address: string) => () =>
   ask("/api/accounts/token/refresh", { body: { refresh_token: "x" }, address });
 const registration = (address: string) => () =>
@@ -42,14 +45,14 @@ it("RL-03: just before Retry-After a request is refused, just after it passes, o
   const address = uniqueAddress();
   for (let period = 0; period < 3; period += 1) {
     passSeconds(0); // the clock stands still from here on
-    const answers = await many(20, login(address));
+    const answers = await many(20, verification(address));
     expect(admitted(answers)).toBe(10);
     const retryAfter = Number(answers.find(({ status }) => status === 429)?.headers.get("Retry-After"));
     expect(retryAfter).toBe(300);
     passSeconds(retryAfter - 1);
-    expect((await login(address)()).status).toBe(429);
+    expect((await verification(address)()).status).toBe(429);
     passSeconds(1);
-    expect((await login(address)()).status).toBe(401);
+    expect((await verification(address)()).status).toBe(400);
     passSeconds(300);
   }
 });
@@ -66,9 +69,9 @@ it("RL-04: classes are independent: reading the account never eats the login bud
 
 it("a request that one limit refuses is charged to none", async () => {
   const address = uniqueAddress();
-  await many(30, login(address));
+  await many(30, verification(address));
   const answer = await ask("/api/accounts/user", { address });
-  expect(answer.headers.get("RateLimit"), "10 logins and this one").toMatch(/"ip";r=89;/);
+  expect(answer.headers.get("RateLimit"), "10 admitted and this one").toMatch(/"ip";r=89;/);
 });
 
 it("a registration that is wrong in itself costs no registration", async () => {
@@ -83,7 +86,7 @@ it("a registration that is wrong in itself costs no registration", async () => {
 describe("RL-02: what counts as one address", () => {
   it("no header but CF-Connecting-IP changes it", async () => {
     const address = uniqueAddress();
-    await many(10, login(address));
+    await many(10, verification(address));
     for (const name of [
       "X-Forwarded-For",
       "X-Real-IP",
@@ -91,8 +94,8 @@ describe("RL-02: what counts as one address", () => {
       "True-Client-IP",
       "CF-Connecting-IPv6",
     ]) {
-      const answer = await ask("/api/accounts/login", {
-        body: { username: unique("nobody"), password: "x" },
+      const answer = await ask("/api/accounts/email/verify", {
+        body: { token: "x" },
         address,
         headers: { [name]: "203.0.113.99" },
       });
@@ -101,20 +104,20 @@ describe("RL-02: what counts as one address", () => {
   });
 
   it("IPv6 counts by its /64, IPv4-mapped as IPv4", async () => {
-    await many(10, login("2001:db8:aaaa:1::1"));
-    expect((await login("2001:db8:aaaa:1:ffff::2")()).status).toBe(429);
-    expect((await login("2001:db8:aaaa:2::1")()).status).toBe(401);
-    await many(10, login("203.0.113.200"));
-    expect((await login("::ffff:203.0.113.200")()).status).toBe(429);
+    await many(10, verification("2001:db8:aaaa:1::1"));
+    expect((await verification("2001:db8:aaaa:1:ffff::2")()).status).toBe(429);
+    expect((await verification("2001:db8:aaaa:2::1")()).status).toBe(400);
+    await many(10, verification("203.0.113.200"));
+    expect((await verification("::ffff:203.0.113.200")()).status).toBe(429);
   });
 });
 
 describe("the guard's storage", () => {
   it("LCK-08, DUR-02: counts survive the object's eviction", async () => {
     const address = uniqueAddress();
-    await many(10, login(address));
+    await many(10, verification(address));
     await evictDurableObject(env.IP_GUARD.getByName(address));
-    expect((await login(address)()).status).toBe(429);
+    expect((await verification(address)()).status).toBe(429);
   });
 
   it("RL-07: refused requests write nothing, and an idle object empties itself", async () => {
@@ -127,13 +130,13 @@ describe("the guard's storage", () => {
           .toArray();
         return tables.length === 0 ? null : state.storage.sql.exec("SELECT name, log FROM limits").toArray();
       });
-    await many(10, login(address));
+    await many(10, verification(address));
     const before = await rows();
-    await many(20, login(address));
+    await many(20, verification(address));
     expect(await rows()).toEqual(before);
     passSeconds(301);
     expect(await runDurableObjectAlarm(guard)).toBe(true);
     expect(await rows()).toBeNull();
-    expect((await login(address)()).status).toBe(401);
+    expect((await verification(address)()).status).toBe(400);
   });
 });
