@@ -263,6 +263,10 @@ describe("for a time, and only if it is wanted", () => {
     expect(ended.body).toMatchObject({ accepting: false, sessions: { left: 0 }, warnings: [] });
     passSeconds(5);
     expect((await finish()).body.finished_at, "twice is once").toBe(ended.body.finished_at);
+    const { results } = await env.DJANGO_DB.prepare(
+      "SELECT actor, risk FROM audit_events WHERE type = 'migration_finished'",
+    ).all();
+    expect(results).toEqual([{ actor: "operator", risk: "high" }]);
     expect((await refreshLegacy(await sign({}))).status).toBe(401);
     expect((await user({ token: ACCESS })).status).toBe(401);
     expect((await exchange(SECOND)).status).toBe(401);
