@@ -17,7 +17,8 @@ export type NoticeKind =
   | "email_changed"
   | "mfa_enabled"
   | "mfa_disabled"
-  | "recovery_code_used";
+  | "recovery_code_used"
+  | "api_key_created";
 
 /** `to` is there where the address must not be the one that is stored when the mail goes out. */
 export type Mail =

@@ -5,6 +5,7 @@ import { askAs, asOperator, eventsAbout, registerAs } from "../support/admin.ts"
 import { type Ask, ask, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down } from "../support/faults.ts";
+import { mailed } from "../support/mail.ts";
 import { introspect } from "../support/oauth.ts";
 
 afterEach(stopClock);
@@ -16,7 +17,7 @@ const use = (key: string, path = "/api/accounts/user", options: Ask = {}) =>
   ask(path, { token: key, address: uniqueAddress(), ...options });
 
 describe("an API key", () => {
-  it("is shown once, is stored hashed, and works as a bearer token of its permission", async () => {
+  it("is shown once, is stored hashed, is told to its owner by mail, and works as a bearer token of its permission", async () => {
     const user = await register();
     const made = await make(user);
     expect(made.status).toBe(201);
@@ -28,7 +29,9 @@ describe("an API key", () => {
     const stored = JSON.stringify(
       await env.DB.prepare("SELECT * FROM api_keys WHERE key_id = ?").bind(key_id).first(),
     );
-    for (const text of [listed.text, stored]) expect(text).not.toContain(parseApiKey(key)?.secret);
+    const [mail] = await mailed(user.email, /API key was made/);
+    for (const text of [listed.text, stored, mail?.text])
+      expect(text).not.toContain(parseApiKey(key)?.secret);
   });
 
   it("does what it and its owner's role may, and never what wants a session", async () => {

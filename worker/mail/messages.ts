@@ -84,6 +84,13 @@ const NOTICES: Record<NoticeKind, Words> = {
     ],
     after: [REACT],
   },
+  api_key_created: {
+    subject: "An API key was made for your account",
+    before: [
+      "Whoever holds it may do on your account what it is allowed to, with no password, until it is revoked.",
+    ],
+    after: ["If it was not you, revoke the key and reset your password at once: a reset leaves keys alive."],
+  },
 };
 
 /** A message with a link. `validSeconds`: how long the link is good from now on. */

@@ -7,17 +7,19 @@ import {
   KEY_ID_BYTES,
   SECRET_BYTES,
 } from "../../schema/api-keys.ts";
+import type { UserId } from "../../schema/ids.ts";
 import { isAllowed, permissionList, storedPermissions } from "../../schema/permissions.ts";
-import { toIso } from "../../schema/time.ts";
+import { type NumericDate, toIso } from "../../schema/time.ts";
 import { type ApiKeyRow, deleteKey, digestOf, insertKey, listKeys } from "../api-keys.ts";
 import { recordEvents } from "../audit.ts";
 import { bearerOf } from "../auth/bearer.ts";
-import { reach } from "../authorities.ts";
+import { reach, userAuthority } from "../authorities.ts";
 import type { App, AppContext } from "../context.ts";
-import { randomBytes } from "../entropy.ts";
+import { newTokenId, randomBytes } from "../entropy.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { permissionsOf } from "../roles.ts";
+import { findUser } from "../users.ts";
 
 const PATH = "/api/accounts/api-keys";
 const rules = { access: "confirmed" as const, tier: "confirmed" as const, limits: [] };
@@ -69,7 +71,7 @@ const list = defineRoute(
 const create = defineRoute(
   {
     ...rules,
-    cost: "1 D1 insert (2 rows), 1 for the event, 1 UserAuthority call, 1 signature checked",
+    cost: "1 D1 read, 1 insert (2 rows), 1 for the event, 2 UserAuthority calls (2 rows written, 1 alarm), 1 signature checked",
     missing: "Name and permissions are required",
   },
   {
@@ -104,7 +106,7 @@ export function mountApiKeys(app: App): void {
   });
   serve(app, create, async (c) => {
     const { name, permissions, expires_at } = c.req.valid("json");
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const expiresAt = expires_at ?? null;
     if (expiresAt !== null && expiresAt <= now) {
       throw new Refusal("invalid_request", {
@@ -120,6 +122,7 @@ export function mountApiKeys(app: App): void {
     const isMade = await insertKey(c.env.DB, { keyId, userId, name, digest, permissions, now, expiresAt });
     if (!isMade) throw new Refusal("too_many");
     await record(c, "api_key_created", { key_id: keyId, permissions: permissions.join(" ") });
+    await tellOwner(c, userId, now);
     const shown = { key_id: keyId, name, created_at: now, expires_at: expiresAt, last_used_at: null };
     return c.json({ ...keyView({ ...shown, permissions: JSON.stringify(permissions) }), key }, 201);
   });
@@ -132,12 +135,20 @@ export function mountApiKeys(app: App): void {
   });
 }
 
+/** A key outlives sessions and passwords, so its owner hears of it. */
+async function tellOwner(c: AppContext, userId: UserId, at: NumericDate): Promise<void> {
+  const row = await findUser(c.env.DB, userId);
+  if (row === null || row.email === null) return;
+  const mail = { kind: "api_key_created" as const, userId, to: row.email, at };
+  await reach("user_authority", () => userAuthority(c.env, userId).orderMail({ id: newTokenId(), mail }));
+}
+
 async function record(
   c: AppContext,
   type: "api_key_created" | "api_key_revoked",
   details: { key_id: string; permissions?: string },
 ): Promise<void> {
-  const { now, client, requestId } = c.var.facts;
+  const { now, client, requestId } = c.get("facts");
   const { user_id: userId, sid } = bearerOf(c);
   const event = {
     id: `${details.key_id}.${type}`,

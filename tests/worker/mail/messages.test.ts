@@ -14,6 +14,7 @@ const NOTICES: NoticeKind[] = [
   "mfa_enabled",
   "mfa_disabled",
   "recovery_code_used",
+  "api_key_created",
 ];
 
 describe("links", () => {
