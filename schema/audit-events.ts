@@ -36,6 +36,7 @@ export const EVENT_RISKS = {
   role_permissions_changed: "medium",
   admin_action_refused: "medium",
   admin_action_without_effect: "low",
+  viewed_by_admin: "low",
   api_key_created: "medium",
   api_key_revoked: "medium",
   rapid_login_attempts: "high",

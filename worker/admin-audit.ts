@@ -12,7 +12,7 @@ export async function recordAdminAction(
   type: EventType,
   about: Pick<AuditEvent, "userId" | "details"> & { sid?: string; reason?: string },
 ): Promise<void> {
-  const { now, requestId, client } = c.var.facts;
+  const { now, requestId, client } = c.get("facts");
   const event = {
     id: `${requestId}.${type}`,
     at: now,
@@ -26,6 +26,12 @@ export async function recordAdminAction(
     details: { actor: actorOf(c), ...about.details },
   };
   await reach("database", () => recordEvents(c.env, [event]));
+}
+
+/** Tells that an admin looked at what is about one user, or took the trail along: `action` names what. */
+export function tellView(c: AppContext, action: string, userId: UserId | null): void {
+  const actor = actorOf(c);
+  tell(c, { type: "viewed_by_admin", userId, actor, details: { actor, action } });
 }
 
 /** Tells that an admin asked for what was so already: `action` names what. */

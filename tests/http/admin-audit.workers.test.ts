@@ -65,6 +65,22 @@ describe("the operator", () => {
     expect(await causedBy(put, 1)).toEqual([{ type: "role_permissions_changed", actor, user_id: null }]);
   });
 
+  it("looks at a user, at their sessions, takes the trail along: that is told, too", async () => {
+    const user = await register();
+    const looks = [
+      ["account", await asOperator(about(user))],
+      ["sessions", await asOperator(`${about(user)}/sessions`)],
+      ["export_of_events", await asOperator(`/api/admin/security/events/export?user_id=${user.id}`)],
+    ] as const;
+    for (const [action, answer] of looks) {
+      expect(answer.status).toBe(200);
+      expect(await trail("request_id = ?", [requestOf(answer)], 1)).toMatchObject([
+        { type: "viewed_by_admin", actor, user_id: user.id, details: JSON.stringify({ actor, action }) },
+      ]);
+    }
+    expect((await asOperator("/api/admin/users/999999999")).status, "nobody was looked at").toBe(404);
+  });
+
   it("asks for what is so already: that is told, too", async () => {
     const user = await register();
     const answers = [
@@ -81,6 +97,10 @@ describe("the operator", () => {
 
 it("an admin is named by their id", async () => {
   const [admin, user] = [await registerAs("admin"), await register()];
+  const look = await askAs(admin, `/api/accounts/sessions/${user.sid}/timeline?user_id=${user.id}`);
+  expect(await causedBy(look, 1)).toEqual([
+    { type: "viewed_by_admin", actor: `user:${admin.id}`, user_id: user.id },
+  ]);
   const answer = await askAs(admin, about(user), { method: "PATCH", body: { role: "admin" } });
   await delivered(objectOf(user));
   for (const { actor } of await causedBy(answer, 2)) expect(actor).toBe(`user:${admin.id}`);

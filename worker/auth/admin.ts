@@ -28,7 +28,9 @@ export const requireAdmin = (permission?: string) =>
     const token = presentedToken(c);
     const apiKey = presentedApiKey(c);
     if (apiKey !== null) {
-      c.set("userId", await authenticateApiKey(c, apiKey, permission));
+      const userId = await authenticateApiKey(c, apiKey, permission);
+      c.set("userId", userId);
+      c.set("actor", `user:${userId}`);
     } else if (token !== null && (await isOperatorToken(c, token))) {
       c.set("actor", "operator");
     } else {
@@ -36,7 +38,6 @@ export const requireAdmin = (permission?: string) =>
       c.set("bearer", claims);
       c.set("userId", claims.user_id);
       await confirmAdmin(c, claims);
-      c.set("actor", `user:${claims.user_id}`);
     }
     await next();
   });
@@ -56,6 +57,7 @@ export async function confirmAdmin(c: AppContext, claims: AccessClaims): Promise
   if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
     throw new Refusal("second_factor_required");
   }
+  c.set("actor", `user:${claims.user_id}`);
 }
 
 /** Lets a request through that shows the operator's token, and nobody else. */
@@ -73,7 +75,7 @@ export const requireOperator = () =>
 
 /** Who acts on an admin route, for the audit trail: `operator` or `user:<id>`. */
 export function actorOf(c: AppContext): string {
-  const { actor } = c.var;
+  const actor = c.get("actor");
   if (actor === null) throw new Error("the route does not require an admin");
   return actor;
 }
@@ -94,7 +96,7 @@ async function isOperatorToken(c: AppContext, token: string): Promise<boolean> {
  * and hour, so that asking again and again fills nothing. It is refused whether it is recorded or not.
  */
 async function recordIntruder(c: AppContext, { user_id: userId, sid }: AccessClaims): Promise<void> {
-  const { now, requestId, client } = c.var.facts;
+  const { now, requestId, client } = c.get("facts");
   const event = {
     id: `${sid}.admin_action_refused.${hourOf(now)}`,
     at: now,

@@ -1,7 +1,7 @@
 /** `/api/admin/users/{id}/sessions`: an admin looks at a user's sessions and ends one. */
 import { z } from "@hono/zod-openapi";
 import { asSessionId, parseUserId } from "../../schema/ids.ts";
-import { recordAdminAction } from "../admin-audit.ts";
+import { recordAdminAction, tellView } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
@@ -50,13 +50,14 @@ export function mountAdminSessions(app: App): void {
     const command = { by: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
     const answer = await reach("user_authority", () => userAuthority(c.env, id).listSessions(command));
     const sessions = answer.kind === "sessions" ? answer.sessions : [];
+    tellView(c, "sessions", id);
     return c.json({ sessions: sessions.map((view) => sessionView(view, null)) }, 200);
   });
   serve(app, end, async (c) => {
     const id = parseUserId(c.req.valid("param").id);
     const sid = asSessionId(c.req.valid("param").sid);
     if (id === null || sid === null) throw new Refusal("not_found");
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const command = {
       by: null,
       scope: { kind: "one" as const, sid },

@@ -4,7 +4,7 @@ import { EMAIL_LENGTH_MAX } from "../../schema/identity.ts";
 import { parseUserId, type UserId } from "../../schema/ids.ts";
 import { ADMIN_ROLE, isRoleName } from "../../schema/permissions.ts";
 import { accountSchema, accountView, managedUserSchema, managedUserView } from "../account-view.ts";
-import { recordAdminAction, tellWithoutEffect } from "../admin-audit.ts";
+import { recordAdminAction, tellView, tellWithoutEffect } from "../admin-audit.ts";
 import { changeUser, findUsers, tellChange, type UserChange } from "../admin-users.ts";
 import type { App, AppContext } from "../context.ts";
 import { revokedBefore } from "../era.ts";
@@ -114,15 +114,20 @@ export function mountAdminUsers(app: App): void {
       200,
     );
   });
-  serve(app, get, async (c) => c.json({ user: await wholeUser(c, idOf(c.req.valid("param"))) }, 200));
+  serve(app, get, async (c) => {
+    const id = idOf(c.req.valid("param"));
+    const user = await wholeUser(c, id);
+    tellView(c, "account", id);
+    return c.json({ user }, 200);
+  });
   serve(app, patch, async (c) => {
     const id = idOf(c.req.valid("param"));
     const { is_active, role } = c.req.valid("json");
     const change = { role: role ?? null, isActive: is_active ?? null };
     await refuseWhatIsUnknown(c, change);
     await refuseOwn(c, id, change);
-    const { now, client, requestId } = c.var.facts;
-    const actor = c.var.actor ?? "";
+    const { now, client, requestId } = c.get("facts");
+    const actor = c.get("actor") ?? "";
     const changed = await changeUser(c.env.DB, id, change, { actor, now });
     if (changed.kind === "unknown") throw new Refusal("not_found");
     if (changed.kind === "last_admin") {
@@ -157,7 +162,7 @@ async function refuseWhatIsUnknown(c: AppContext, { role, isActive }: UserChange
 
 /** Nobody takes their own admin role away, or their own account: another admin does. */
 async function refuseOwn(c: AppContext, id: UserId, change: UserChange): Promise<void> {
-  const isOwn = c.var.bearer?.user_id === id;
+  const isOwn = c.get("bearer")?.user_id === id;
   if (!isOwn || ((change.role ?? ADMIN_ROLE) === ADMIN_ROLE && change.isActive !== false)) return;
   await recordRefusal(c, id, "own_account", change);
   throw new Refusal("permission_denied", { detail: "An admin cannot remove their own access" });

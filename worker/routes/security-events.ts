@@ -1,7 +1,9 @@
 /** The audit trail: all of it for an admin, also as NDJSON; one's own for everyone. */
 import { z } from "@hono/zod-openapi";
 import { EVENT_RISKS } from "../../schema/audit-events.ts";
+import { asUserId } from "../../schema/ids.ts";
 import { oneLine } from "../../schema/log.ts";
+import { tellView } from "../admin-audit.ts";
 import { eventFilters, eventSchema, type Position, pageOf, readEvents, type Wanted } from "../audit-trail.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
@@ -76,6 +78,7 @@ export function mountSecurityEvents(app: App): void {
   serve(app, download, async (c) => {
     const wanted = withRisk({ ...c.req.valid("query"), limit: EXPORT_PAGE });
     const first = await linesOf(c.env.DB, wanted); // an outage is still a 503 here
+    tellView(c, "export_of_events", wanted.user_id === undefined ? null : asUserId(wanted.user_id));
     const headers = {
       "Content-Type": NDJSON,
       "Content-Disposition": 'attachment; filename="security-events.ndjson"',

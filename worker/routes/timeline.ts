@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { asSessionId, asUserId } from "../../schema/ids.ts";
 import { toIso } from "../../schema/time.ts";
 import type { TimelineEvent } from "../../schema/user-authority.ts";
+import { tellView } from "../admin-audit.ts";
 import { confirmAdmin } from "../auth/admin.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
@@ -72,6 +73,7 @@ export function mountTimeline(app: App): void {
     if (answer.kind === "denied") {
       throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
     }
+    if (!isOwn) tellView(c, "timeline", userId);
     return c.json({ events: answer.events.map(shown) }, 200);
   });
 }
