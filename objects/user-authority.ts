@@ -41,6 +41,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   readonly #mails: Mails;
   readonly #changes: Changes;
   readonly #wakeUp: WakeUp;
+  #isReady = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -183,9 +184,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   /** Delivers, forgets, and asks to be woken again while anything is left. Never gives up. */
   override async alarm(): Promise<void> {
     this.#wakeUp.fired();
-    if (!hasTables(this.ctx.storage.sql)) return;
     try {
-      applyTables(this.ctx.storage, USER_AUTHORITY_TABLES); // an older release may have made them
+      if (!this.#isUsed()) return;
       await Promise.all([
         this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial()),
         this.#mails.deliver(this.ctx.exports.Postman, () => this.#now()),
@@ -193,7 +193,9 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
         this.#removeUsedCodes(),
       ]);
       const isNeeded = this.#turn((turn) => this.#expire(turn));
-      if (!isNeeded) await this.ctx.storage.deleteAll(); // the alarm goes with it
+      if (isNeeded) return;
+      this.#isReady = false;
+      await this.ctx.storage.deleteAll(); // the alarm goes with it
     } catch (error) {
       // The runtime drops an alarm after six failures; the outbox must outlive any outage. The
       // settings may be what is wrong, so this turn decides without them.
@@ -231,13 +233,24 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** A turn of an object that has been used; one that has not writes nothing and knows nobody. */
   #known<Answer>(unused: Answer, decide: (turn: Turn) => Answer): Answer {
-    return hasTables(this.ctx.storage.sql) ? this.#turn(decide) : unused;
+    return this.#isUsed() ? this.#turn(decide) : unused;
   }
 
   /** A turn that may be the object's first. */
   #anew<Answer>(decide: (turn: Turn) => Answer): Answer {
-    applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
+    if (!this.#isReady) this.#makeReady();
     return this.#turn(decide);
+  }
+
+  #isUsed(): boolean {
+    if (!this.#isReady && hasTables(this.ctx.storage.sql)) this.#makeReady();
+    return this.#isReady;
+  }
+
+  /** Brings the tables up to date: an older release may have made them. */
+  #makeReady(): void {
+    applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
+    this.#isReady = true;
   }
 
   /** Whether D1 has made a change that nobody has told of. */
