@@ -6,10 +6,10 @@
 import { alertsOf, isAlarming } from "../schema/alerts.ts";
 import { type AuditEvent, messagesOf } from "../schema/audit-events.ts";
 import { log } from "../schema/log.ts";
-import { toIso } from "../schema/time.ts";
+import { isFresh, toIso } from "../schema/time.ts";
 import { storeEvents } from "./audit-store.ts";
 import { alertDesk } from "./authorities.ts";
-import { type AppContext, settingsOf } from "./context.ts";
+import { type AppContext, readClockMs, settingsOf } from "./context.ts";
 
 /** How long events wait for others: a message costs the same with one event and with a hundred. */
 const GATHER_MS = 250;
@@ -19,8 +19,8 @@ const WAITING_MAX = 1000;
 const TALLIES_MAX = 50;
 
 let waiting: AuditEvent[] = [];
-/** How often `waiting` was taken: who finds it moved knows that its own event went with it. */
-let taken = 0;
+/** Since when somebody waits for others, in milliseconds; nobody does after `GATHER_MS`, should they have been cut off. */
+let gatheringSinceMs = Number.NEGATIVE_INFINITY;
 
 /** What a route knows of an event; the request says the rest. */
 export type Telling = Pick<AuditEvent, "type"> &
@@ -29,7 +29,7 @@ export type Telling = Pick<AuditEvent, "type"> &
 /** Tells an event of low risk, after the answer. One a type and request. */
 export function tell(c: AppContext, telling: Telling): void {
   waiting.push(eventOf(c, telling));
-  c.executionCtx.waitUntil(send(c));
+  gather(c);
 }
 
 /** Counts a refused request, in one event for all that its address is refused at this moment. */
@@ -41,7 +41,7 @@ export function tally(c: AppContext, type: "request_limited"): void {
   if (found !== undefined) found.count = (found.count ?? 1) + 1;
   else if (tallies < TALLIES_MAX) waiting.push(event);
   else countWithOthers(event);
-  c.executionCtx.waitUntil(send(c));
+  gather(c);
 }
 
 /**
@@ -66,7 +66,7 @@ export async function raiseAlarms(env: Env, events: readonly AuditEvent[]): Prom
 }
 
 function eventOf(c: AppContext, telling: Telling): AuditEvent {
-  const { now, requestId, client } = c.var.facts;
+  const { now, requestId, client } = c.get("facts");
   return {
     id: `${requestId}.${telling.type}`,
     at: now,
@@ -86,20 +86,27 @@ function countWithOthers(event: AuditEvent): void {
   else waiting.push({ ...event, reason: "others", requestId: null, client: { ...event.client, ip: null } });
 }
 
-/** Waits for others, and sends all that wait unless somebody else has. A failure waits for the next. */
+/** Sees to it that what waits is sent: by this request, unless one before it still waits for others. */
+function gather(c: AppContext): void {
+  const nowMs = readClockMs();
+  if (isFresh(gatheringSinceMs, nowMs, GATHER_MS)) return;
+  gatheringSinceMs = nowMs;
+  c.executionCtx.waitUntil(send(c));
+}
+
+/** Waits for others, and sends all that wait. A failure waits for the next. */
 async function send(c: AppContext): Promise<void> {
-  const mine = taken;
   await scheduler.wait(GATHER_MS);
-  if (mine !== taken) return;
+  gatheringSinceMs = Number.NEGATIVE_INFINITY;
   const events = waiting;
   waiting = [];
-  taken += 1;
+  if (events.length === 0) return;
   try {
     await sendAll(c.env, events);
   } catch (error) {
     const all = [...events, ...waiting];
     waiting = all.slice(-WAITING_MAX);
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const reason = `${String(error).slice(0, 100)}; ${all.length - waiting.length} events lost`;
     log(toIso(now), { level: "error", event: "audit_unavailable", reason });
   }

@@ -21,6 +21,10 @@ const kvValue = z.object({ before: z.int().nonnegative() });
 
 const KV_FRESH_MS = 5000;
 
+/** Beside a renewal under way, nobody asks again so soon. */
+const RENEWAL_MS = 1000;
+
+let renewedAtMs = Number.NEGATIVE_INFINITY;
 let known: { before: NumericDate; askedAtMs: number } | null = null;
 let knownByKv = { before: 0, readAtMs: Number.NEGATIVE_INFINITY };
 
@@ -32,7 +36,10 @@ export async function revokedBefore(
   const nowMs = readClockMs();
   if (known !== null && isFresh(known.askedAtMs, nowMs, RENEW_AFTER_MS)) return known.before;
   if (known !== null && isFresh(known.askedAtMs, nowMs, ERA_LEASE_MS)) {
-    ctx.waitUntil(renew(env));
+    if (!isFresh(renewedAtMs, nowMs, RENEWAL_MS)) {
+      renewedAtMs = nowMs;
+      ctx.waitUntil(renew(env));
+    }
     return known.before;
   }
   return renew(env);

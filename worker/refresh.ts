@@ -24,8 +24,11 @@ export async function presentRefreshToken(
   token: string,
 ): Promise<RefreshAnswer | { kind: "invalid" }> {
   const service = serviceOf(c);
-  const { now, client, requestId } = c.var.facts;
-  const claims = await verifyRefreshToken(service, token, now);
+  const { now, client, requestId } = c.get("facts");
+  const [claims, clientHash] = await Promise.all([
+    verifyRefreshToken(service, token, now),
+    clientKey(service.config, client),
+  ]);
   if (claims === null) {
     tellBadToken(c, token);
     tell(c, { type: "refresh_denied", reason: "invalid" });
@@ -41,7 +44,7 @@ export async function presentRefreshToken(
       sid,
       presented: claims.token,
       successor: newTokenId(),
-      clientKey: await clientKey(service.config, client),
+      clientKey: clientHash,
       client,
       requestId,
       revokedBefore: await revokedBefore(c.env, c.executionCtx),
