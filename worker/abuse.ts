@@ -57,34 +57,34 @@ export function openGuess(c: AppContext): OpenGuess | null {
   const { abuse: policy } = serviceOf(c).config;
   const finished = ended.get(address) ?? [];
   const told = finished.splice(0, ENDED_MAX);
-  return { id: c.var.facts.requestId, ended: told, policy };
+  return { id: c.get("facts").requestId, ended: told, policy };
 }
 
 export function noteGuess(c: AppContext, view: GuessView): void {
-  c.set("guess", { ...view, id: c.var.facts.requestId, proven: null, isTold: false });
+  c.set("guess", { ...view, id: c.get("facts").requestId, proven: null, isTold: false });
 }
 
 /** Before a guess at this account is looked at: 403 where the address may not. */
 export async function requireMayGuess(c: AppContext, account: string): Promise<void> {
   refuseBlocked(c, true);
-  const only = c.var.guess?.onlyAccount ?? null;
+  const only = c.get("guess")?.onlyAccount ?? null;
   if (only === null || only === account) return;
-  const block = await report(c, { kind: "elsewhere", guess: c.var.facts.requestId, account });
+  const block = await report(c, { kind: "elsewhere", guess: c.get("facts").requestId, account });
   if (block !== null) throw blocked(block);
 }
 
 /** Tells of a wrong guess before it is answered, so that the next one meets what follows from it. */
 export async function tellFailedGuess(c: AppContext, account: string): Promise<void> {
-  const { guess } = c.var;
+  const guess = c.get("guess");
   const { rapid_login, password_spray } = serviceOf(c).config.abuse;
   if (rapid_login === null && password_spray === null) return;
   if (guess !== null) guess.isTold = true;
-  await report(c, { kind: "failed", guess: c.var.facts.requestId, account }).catch(() => null);
+  await report(c, { kind: "failed", guess: c.get("facts").requestId, account }).catch(() => null);
 }
 
 /** At the end of a request that may guess: what is no failure is told at once only if it is watched. */
 export function endGuess(c: AppContext): void {
-  const { guess } = c.var;
+  const guess = c.get("guess");
   const address = judgedAddress(c);
   if (guess === null || guess.isTold || address === null) return;
   guess.isTold = true;
@@ -104,7 +104,7 @@ export function tellBadToken(c: AppContext, token: string): void {
   tellForged(c, async () => {
     const { config } = serviceOf(c);
     if (config.legacy !== null && (await isSignedByDjango(config.legacy, token))) return false;
-    return !(await isAuthentic(config, token, c.var.facts.now));
+    return !(await isAuthentic(config, token, c.get("facts").now));
   });
 }
 
@@ -138,7 +138,7 @@ type Told =
 async function report(c: AppContext, told: Told): Promise<Block | null> {
   const address = judgedAddress(c);
   if (address === null) return null;
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const command = { ...told, address, client, requestId, policy: serviceOf(c).config.abuse };
   const block = await reach("ip_guard", () => ipGuard(c.env, address).report(command));
   noteBlock(address, block);
@@ -147,6 +147,6 @@ async function report(c: AppContext, told: Told): Promise<Block | null> {
 
 /** Null where the platform told none: a block must never fall on everybody who has no address. */
 function judgedAddress(c: AppContext): string | null {
-  const { address, isAddressTold } = c.var.facts;
+  const { address, isAddressTold } = c.get("facts");
   return isAddressTold ? address : null;
 }

@@ -37,7 +37,7 @@ export async function changeAccount(
   user: UserRow,
   { type, notice, note, make, ...wish }: Wish,
 ): Promise<{ user: UserRow; answer: HearOfUserAnswer } | null> {
-  const { client, requestId, now } = c.var.facts;
+  const { client, requestId, now } = c.get("facts");
   const { id: userId, version, email } = userState(user);
   const object = userAuthority(c.env, userId);
   const origin = { client, requestId, revokedBefore: await revokedBefore(c.env, c.executionCtx) };

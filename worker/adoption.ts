@@ -27,7 +27,7 @@ export async function adopt(c: AppContext, row: UserRow, credential: Credential)
   const { id, ...rest } = credential;
   const hash = await keyedHash(config, `django ${credential.kind}`, id);
   const name = base64url.encode(hash.slice(0, NAME_BYTES)) as TokenId;
-  const { now } = c.var.facts;
+  const { now } = c.get("facts");
   const user = userState(row);
   const opening = await openingOf(c, user, {
     amr: AMR_PASSWORD,
@@ -55,7 +55,7 @@ export async function presentDjangoToken(
   token: string,
 ): Promise<Adoption | { kind: "invalid" }> {
   const legacy = legacyOf(c);
-  const said = legacy === null ? null : await verifyDjangoToken(legacy, token, "refresh", c.var.facts.now);
+  const said = legacy === null ? null : await verifyDjangoToken(legacy, token, "refresh", c.get("facts").now);
   if (said === null) return { kind: "invalid" };
   const row = await findTokenUser(c.env.DB, said);
   if (row === null) return { kind: "denied", reason: "revoked", denial: null };

@@ -110,19 +110,22 @@ app.use(
   }),
 );
 
-app.use(
-  cors({
-    origin: (origin, c: AppContext) => {
-      const { settings } = c.var.facts;
-      return settings.kind === "ok" && settings.config.allowedOrigins.includes(origin) ? origin : null;
-    },
-    allowMethods: (_origin, c) => methodsOf(c.req.path),
-    allowHeaders: ["Authorization", "Content-Type", "X-Device-Token", "X-Django-Session"],
-    credentials: true, // for tokens in cookies; an origin that is not allowed gets no Allow-Origin
-    exposeHeaders: EXPOSED,
-    maxAge: PREFLIGHT_SECONDS,
-  }),
-);
+const crossOrigin = cors({
+  origin: (origin, c: AppContext) => {
+    const { settings } = c.get("facts");
+    return settings.kind === "ok" && settings.config.allowedOrigins.includes(origin) ? origin : null;
+  },
+  allowMethods: (_origin, c) => methodsOf(c.req.path),
+  allowHeaders: ["Authorization", "Content-Type", "X-Device-Token", "X-Django-Session"],
+  credentials: true, // for tokens in cookies; an origin that is not allowed gets no Allow-Origin
+  exposeHeaders: EXPOSED,
+  maxAge: PREFLIGHT_SECONDS,
+});
+app.use(async (c, next) => {
+  if (c.req.header("Origin") !== undefined || c.req.method === "OPTIONS") return crossOrigin(c, next);
+  await next();
+  c.res.headers.append("Vary", "Origin"); // so that no cache hands it to a page
+});
 
 // What is for development alone does not exist elsewhere, whatever the settings are and the method.
 app.use("/dev/*", async (c, next) => {
@@ -131,7 +134,7 @@ app.use("/dev/*", async (c, next) => {
 });
 
 app.use(async (c, next) => {
-  const { settings, requestId, now } = c.var.facts;
+  const { settings, requestId, now } = c.get("facts");
   if (settings.kind === "wrong" && c.req.path !== HEALTH) {
     const names = settings.problems.map(({ setting }) => setting);
     log(toIso(now), { level: "error", event: "settings_wrong", settings: names, request_id: requestId });
@@ -202,7 +205,7 @@ app.notFound(async (c: AppContext) => {
 });
 
 app.onError(async (error, c) => {
-  const { requestId, now } = c.var.facts;
+  const { requestId, now } = c.get("facts");
   if (error instanceof Refusal) {
     c.set("code", error.code);
     if (error.code === "rate_limited") tally(c, "request_limited");
@@ -228,7 +231,7 @@ app.onError(async (error, c) => {
 
 /** Contract §9: what old clients read of a refused registration. */
 async function inOldWords(c: AppContext, refusal: Refusal): Promise<Pick<ProblemExtras, "members">> {
-  const { settings } = c.var.facts;
+  const { settings } = c.get("facts");
   const isOld = settings.kind === "ok" && settings.config.compatSimplejwt;
   if (!isOld || !REGISTER.test(c.req.path) || PROBLEMS[refusal.code].status !== 400) return {};
   const sent: unknown = await c.req.json().catch(() => null);
@@ -245,13 +248,14 @@ function describeFault(fault: unknown): string {
 
 /** The headers that every answer carries, and its line in the log. */
 function finish(c: AppContext): void {
-  const { requestId, now } = c.var.facts;
-  c.header("X-Request-Id", requestId);
-  if (countsToLimits(c.req)) c.header("Cache-Control", "no-store");
-  if (new URL(c.req.url).protocol === "https:") c.header("Strict-Transport-Security", HSTS);
-  for (const [name, value] of Object.entries(limitHeaders(c.var.budgets, now))) c.header(name, value);
-  if (c.req.method === "OPTIONS") c.header("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));
-  const { code } = c.var;
+  const { requestId, now } = c.get("facts");
+  const { headers } = c.res; // not by `c.header`, which makes the whole answer anew for each
+  headers.set("X-Request-Id", requestId);
+  if (countsToLimits(c.req)) headers.set("Cache-Control", "no-store");
+  if (c.req.url.startsWith("https:")) headers.set("Strict-Transport-Security", HSTS);
+  for (const [name, value] of Object.entries(limitHeaders(c.get("budgets"), now))) headers.set(name, value);
+  if (c.req.method === "OPTIONS") headers.set("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));
+  const code = c.get("code");
   log(toIso(now), {
     level: "info",
     event: "request",

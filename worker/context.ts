@@ -102,10 +102,14 @@ function placeOf(cf: Request["cf"]): Pick<ClientView, "country" | "city" | "colo
 
 /** The service as this request sees it. Only behind the settings gate; throws before it. */
 export function serviceOf(c: AppContext): Issuer {
-  const { settings } = c.var.facts;
+  const { settings } = c.get("facts");
   if (settings.kind === "wrong") throw new Error("asked for settings that are wrong");
   const { config } = settings;
-  const { origin } = new URL(c.req.url);
   const { env, executionCtx: ctx } = c;
-  return { config, issuer: config.issuer ?? origin, audience: config.audience ?? origin, env, ctx };
+  const issuer = config.issuer ?? originOf(c);
+  return { config, issuer, audience: config.audience ?? originOf(c), env, ctx };
+}
+
+function originOf(c: AppContext): string {
+  return new URL(c.req.url).origin;
 }

@@ -35,7 +35,7 @@ export async function guess<Found>(
   },
   check: (attempt: Attempt) => Promise<Found | null>,
 ): Promise<Found | null> {
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const id = target.userId === null ? null : asUserId(target.userId);
   const object =
     id === null ? nameAuthority(c.env, await nameKey(c, target.typed)) : userAuthority(c.env, id);
@@ -61,7 +61,10 @@ export async function guess<Found>(
     if (found === null) {
       settle(target.isSecondStep ? "wrong_code" : "failure");
       if (account !== null) await tellFailedGuess(c, account);
-    } else if (c.var.guess !== null) c.var.guess.proven = account;
+    } else {
+      const guess = c.get("guess");
+      if (guess !== null) guess.proven = account;
+    }
     return found;
   } catch (error) {
     settle("not_tried"); // an outage of ours is no wrong guess, and half of what is needed no success

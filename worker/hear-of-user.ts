@@ -13,7 +13,7 @@ type News = Pick<HearOfUser, "sessions" | "by" | "reason" | "note">;
  * do. One object call. Tokens that it ended are refused here from now on.
  */
 export async function tellUserAuthority(c: AppContext, row: UserRow, news: News): Promise<HearOfUserAnswer> {
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const origin = { client, requestId, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
   return tellOf(c.env, row, { ...news, ...origin });
 }

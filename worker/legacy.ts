@@ -17,7 +17,7 @@ const warned = new WeakSet<Legacy>();
 /** The settings by which something of Django's may be accepted now, or null. */
 export function legacyOf(c: AppContext): Legacy | null {
   const { legacy } = serviceOf(c).config;
-  const { now } = c.var.facts;
+  const { now } = c.get("facts");
   if (!isLegacyOpen(legacy, now)) return null;
   if (legacy.isKeyPublic && !warned.has(legacy)) {
     warned.add(legacy);

@@ -19,7 +19,7 @@ export async function answerLogin(
   by: z.infer<typeof transport>,
 ) {
   const { id } = grant.user;
-  const { now } = c.var.facts;
+  const { now } = c.get("facts");
   c.executionCtx.waitUntil(recordLogin(c.env.DB, id, now).catch(() => undefined));
   tell(c, { type: "login_succeeded", userId: id, actor: `user:${id}`, sid: grant.sid });
   const pair = await tokenAnswer(serviceOf(c), grant, "Login successful");

@@ -15,7 +15,7 @@ import { verifyPassword } from "./passwords/registry.ts";
 export async function provePassword(c: AppContext, user: UserRow, password: string): Promise<void> {
   const { id: userId, username } = userState(user);
   const track = trackOf(await deviceOf(c), userId);
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const proven = await guess(c, { userId, typed: username, track }, async (attempt) => {
     const { matches } = await verifyPassword(password, user.password_hash);
     if (!matches || user.is_active !== 1) return null;

@@ -15,9 +15,9 @@ type Options = Pick<OpenSession, "amr" | "deviceName" | "attempt" | "code" | "ma
 
 /** What the user's object needs to hear to open a session; its ids are new. */
 export async function openingOf(c: AppContext, user: UserState, options: Options): Promise<OpenSession> {
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const { config } = serviceOf(c);
-  await signingKey(config, c.var.facts.now); // before anything begins that could not be handed over
+  await signingKey(config, c.get("facts").now); // before anything begins that could not be handed over
   return {
     user,
     sid: newSessionId(),

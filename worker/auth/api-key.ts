@@ -25,7 +25,7 @@ export async function authenticateApiKey(
   presented: string,
   permission: string | undefined,
 ): Promise<UserId> {
-  const { now } = c.var.facts;
+  const { now } = c.get("facts");
   const parsed = parseApiKey(presented);
   const key = parsed === null ? null : await findUsable(c.env.DB, parsed.keyId, now);
   const userId = key === null ? null : asUserId(key.user_id);

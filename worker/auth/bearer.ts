@@ -43,7 +43,7 @@ export const leased: TierCheck = async (c, claims) => {
     return await checkLeased(c.env, c.executionCtx, serviceOf(c).config, claims);
   } catch (error) {
     if (!(error instanceof Outage)) throw error;
-    const { now, requestId } = c.var.facts;
+    const { now, requestId } = c.get("facts");
     log(toIso(now), { level: "error", event: "lease_unavailable", part: error.part, request_id: requestId });
     return checkLocal(c.env, c.executionCtx, serviceOf(c).config, claims);
   }
@@ -58,7 +58,7 @@ export async function authenticate(
   token: string | null,
   check: TierCheck,
 ): Promise<AccessClaims> {
-  const { now, requestId } = c.var.facts;
+  const { now, requestId } = c.get("facts");
   const mayBeDjangos = check === leased; // what is confirmed needs a session of ours
   if (token === null) {
     const claims = mayBeDjangos ? await djangoSessionClaims(c) : null;
@@ -73,7 +73,7 @@ export async function authenticate(
   }
   const verdict = await check(c, claims);
   if (verdict.kind === "revoked") throw new Refusal("access_token_revoked");
-  if (verdict.budget !== null) c.var.budgets.push(verdict.budget);
+  if (verdict.budget !== null) c.get("budgets").push(verdict.budget);
   if (verdict.kind === "limited") {
     throw new Refusal("rate_limited", { retryAfterSeconds: verdict.budget.resetSeconds });
   }
@@ -123,14 +123,14 @@ export function requireBearer(check: TierCheck) {
 
 /** Whose account it is about, on a route that an API key may use. Throws where nobody had to say. */
 export function userIdOf(c: AppContext): UserId {
-  const { userId } = c.var;
+  const userId = c.get("userId");
   if (userId === null) throw new Error("the route does not require a bearer");
   return userId;
 }
 
 /** The claims that `requireBearer` found. Throws on a route that does not require them. */
 export function bearerOf(c: AppContext): AccessClaims {
-  const claims = c.var.bearer;
+  const claims = c.get("bearer");
   if (claims === null) throw new Error("the route does not require a bearer");
   return claims;
 }

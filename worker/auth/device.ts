@@ -25,7 +25,7 @@ export async function deviceOf(c: AppContext): Promise<KnownDevice | null> {
   if (token === null) return null;
   const service = serviceOf(c);
   const key = await refreshKey(service.config);
-  const own = { typ: TYP, algorithm: ALGORITHM, key, now: c.var.facts.now };
+  const own = { typ: TYP, algorithm: ALGORITHM, key, now: c.get("facts").now };
   const payload = await verifyOwnJwt(service, token, own);
   const userId = asUserId(Number(payload?.sub));
   return userId === null || payload?.jti === undefined ? null : { userId, deviceId: payload.jti };

@@ -19,7 +19,7 @@ const NO_ID = "A".repeat(22);
 /** The claims that a simplejwt access token stands for, or null. One D1 query if it is authentic. */
 export async function djangoTokenClaims(c: AppContext, token: string): Promise<AccessClaims | null> {
   const legacy = legacyOf(c);
-  const said = legacy === null ? null : await verifyDjangoToken(legacy, token, "access", c.var.facts.now);
+  const said = legacy === null ? null : await verifyDjangoToken(legacy, token, "access", c.get("facts").now);
   if (said === null) return null;
   const row = await findTokenUser(c.env.DB, said);
   return row === null ? null : claimsOf(c, row, said.iat, said.exp);
@@ -33,7 +33,7 @@ export async function djangoSessionClaims(c: AppContext): Promise<AccessClaims |
   const key = c.req.header("X-Django-Session") ?? inCookie;
   if (key === undefined) return null;
   if (key === inCookie) requireAllowedOrigin(c);
-  const found = await findSessionUser(c.env.DB, legacy, key, c.var.facts.now);
+  const found = await findSessionUser(c.env.DB, legacy, key, c.get("facts").now);
   return found === null ? null : claimsOf(c, found.row, found.savedAt, found.expiresAt);
 }
 

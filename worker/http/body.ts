@@ -5,6 +5,7 @@ import { Refusal } from "./problems.ts";
 
 const BODY_BYTES_MAX = 64 * 1024;
 const DEPTH_MAX = 32;
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
 /** The one encoding of OAuth's requests (RFC 6749 appendix B). */
 export const FORM = "application/x-www-form-urlencoded";
 
@@ -84,7 +85,7 @@ function replaceByEmptyObject(c: AppContext): void {
 }
 
 function decodeUtf8(bytes: ArrayBuffer): string {
-  return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  return UTF8.decode(bytes);
 }
 
 /** Null where a lenient parser would guess: at bytes that are not UTF-8, or a % with no byte after it. */

@@ -36,7 +36,7 @@ export async function admit(
   own: readonly OwnLimit[],
   { guesses = false, passesBlocks = false }: Doors = {},
 ): Promise<void> {
-  const { address, isAddressTold, now, requestId, settings } = c.var.facts;
+  const { address, isAddressTold, now, requestId, settings } = c.get("facts");
   if (settings.kind === "wrong") return; // only health gets here, and it must answer
   if (address === null) throw new Refusal("client_address_required");
   if (!passesBlocks) refuseBlocked(c, guesses);
@@ -85,7 +85,7 @@ async function charge(
     for (const { pool } of paid) pool.putBack();
     throw blocked(answer.block);
   }
-  c.var.budgets.push(...budgetsOf(paid, nowMs), ...answer.budgets);
+  c.get("budgets").push(...budgetsOf(paid, nowMs), ...answer.budgets);
   if (answer.kind === "admitted") {
     if (answer.guess !== undefined) noteGuess(c, answer.guess);
     return;
@@ -96,7 +96,7 @@ async function charge(
 
 /** Charges one request to an API key's own limit, which an object of the key's counts. */
 export async function admitApiKey(c: AppContext, keyId: string): Promise<void> {
-  const { now, requestId } = c.var.facts;
+  const { now, requestId } = c.get("facts");
   try {
     await spend(c, `key:${keyId}`, ["api_key"], true);
   } catch (error) {
@@ -126,7 +126,7 @@ async function spend(
       member.isPaid = admitted[index] ?? false;
     });
   }
-  c.var.budgets.push(...budgetsOf(members, nowMs));
+  c.get("budgets").push(...budgetsOf(members, nowMs));
   if (members.every(({ isPaid }) => isPaid)) return;
   const waits = members.map(({ pool, isPaid }) => (isPaid ? 0 : (pool.budget(nowMs)?.resetSeconds ?? 1)));
   for (const { pool, isPaid } of members) if (isPaid) pool.putBack();

@@ -31,7 +31,7 @@ export async function proveCode(
       : null;
   }
   const secret = await unseal(serviceOf(c).config, enrolment, contextOf(enrolment));
-  const step = stepOfCode(secret, typed, c.var.facts.now);
+  const step = stepOfCode(secret, typed, c.get("facts").now);
   return step === null ? null : { kind: "totp", step, amr: AMR_TOTP };
 }
 
@@ -54,7 +54,7 @@ export async function spendCode(
   attempt: Attempt & { outcome: "success" | "not_tried" },
 ): Promise<boolean> {
   const { userId } = enrolment;
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const use = useOf(enrolment, proven, null);
   const command = { use, attempt: { ...attempt, userId, client, requestId } };
   const answer = await reach("user_authority", () => userAuthority(c.env, userId).spendCode(command));

@@ -29,7 +29,7 @@ const route = defineRoute(
 
 export function mountAccountUnlock(app: App): void {
   serve(app, route, async (c) => {
-    const { now, client, requestId } = c.var.facts;
+    const { now, client, requestId } = c.get("facts");
     const found = await findToken(c.env.DB, c.req.valid("json").token, ["account_unlock"], now);
     if (found === null) throw new Refusal("invalid_unlock_token");
     const { id: userId } = userState(found.user);

@@ -102,7 +102,7 @@ const lift = defineRoute(
 export function mountAdminBlocks(app: App): void {
   serve(app, list, async (c) => {
     const { cursor, limit } = c.req.valid("query");
-    const rows = await listBlocks(c.env.DB, c.var.facts.now, cursor ?? "", limit);
+    const rows = await listBlocks(c.env.DB, c.get("facts").now, cursor ?? "", limit);
     const last = rows.length === limit ? rows.at(-1) : undefined;
     return c.json({ blocks: rows.map(viewOf), next_cursor: last?.address ?? null }, 200);
   });
@@ -110,7 +110,7 @@ export function mountAdminBlocks(app: App): void {
   serve(app, impose, async (c) => {
     const { seconds, reason, ...sent } = c.req.valid("json");
     const address = addressOf(sent.ip);
-    const { client, requestId, now } = c.var.facts;
+    const { client, requestId, now } = c.get("facts");
     const actor = actorOf(c);
     const command = { address, seconds, reason, actor, client, requestId };
     const block = await reach("ip_guard", () => ipGuard(c.env, address).impose(command));
@@ -121,7 +121,7 @@ export function mountAdminBlocks(app: App): void {
 
   serve(app, lift, async (c) => {
     const address = addressOf(c.req.valid("param").ip);
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const command = { address, actor: actorOf(c), client, requestId };
     const isLifted = await reach("ip_guard", () => ipGuard(c.env, address).lift(command));
     noteBlock(address, null);

@@ -55,10 +55,10 @@ const finish = defineRoute(
 );
 
 export function mountAdminMigration(app: App): void {
-  serve(app, read, async (c) => c.json(shown(c, await findProgress(c.env.DB, c.var.facts.now)), 200));
+  serve(app, read, async (c) => c.json(shown(c, await findProgress(c.env.DB, c.get("facts").now)), 200));
 
   serve(app, finish, async (c) => {
-    const { now, requestId, client } = c.var.facts;
+    const { now, requestId, client } = c.get("facts");
     const actor = actorOf(c);
     const at = await finishMigration(c.env.DB, actor, now);
     const about = { userId: null, actor, sid: null, reason: null, requestId, client, details: {} };
@@ -70,7 +70,7 @@ export function mountAdminMigration(app: App): void {
 
 function shown(c: AppContext, progress: Progress): z.infer<typeof progressSchema> {
   const { legacy } = serviceOf(c).config;
-  const isOpen = isLegacyOpen(legacy, c.var.facts.now) && progress.finished_at === null;
+  const isOpen = isLegacyOpen(legacy, c.get("facts").now) && progress.finished_at === null;
   const { imported, signed_in, rehashed, old_hashes, unusable } = progress;
   return {
     accepting: isOpen,

@@ -66,7 +66,7 @@ export function mountAdminRevocation(app: App): void {
   serve(app, revokeUser, async (c) => {
     const id = parseUserId(c.req.valid("param").id);
     if (id === null || (await findWithProfile(c.env.DB, id)) === null) throw new Refusal("not_found");
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const command = {
       by: null,
       scope: { kind: "all" as const },
@@ -81,14 +81,14 @@ export function mountAdminRevocation(app: App): void {
     if (answer.kind === "denied") {
       // Never signed in, or long ago: there is nothing to end.
       tellWithoutEffect(c, "revoke_sessions", id);
-      return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.var.facts.now }), 200);
+      return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.get("facts").now }), 200);
     }
     noteDenial(id, answer.denial);
     return c.json(receiptOf(answer), 200);
   });
 
   serve(app, revokeAll, async (c) => {
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const command = { reason: c.req.valid("json").reason, actor: actorOf(c), client, requestId };
     const before = await reach("global_epoch", () => globalEpoch(c.env).revokeEveryone(command));
     noteRevokedBefore(before);

@@ -59,7 +59,7 @@ export function mountAdminRoles(app: App): void {
       const message = `must hold ${EVERYTHING}: an admin may do everything`;
       throw new Refusal("invalid_request", { details: [{ field: "permissions", message }] });
     }
-    const done = await putRole(c.env.DB, role, permissions, c.var.facts.now);
+    const done = await putRole(c.env.DB, role, permissions, c.get("facts").now);
     if (done === "full") throw new Refusal("too_many");
     const details = { role, permissions: permissions.join(" "), result: done };
     await recordAdminAction(c, "role_permissions_changed", { userId: null, details });

@@ -33,7 +33,7 @@ export function mountAdminUnlock(app: App): void {
   serve(app, route, async (c) => {
     const userId = parseUserId(c.req.valid("param").id);
     if (userId === null || (await findWithProfile(c.env.DB, userId)) === null) throw new Refusal("not_found");
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const command = { userId, note: actorOf(c), actor: actorOf(c), client, requestId };
     const isDone = await reach("user_authority", () => userAuthority(c.env, userId).unlock(command));
     if (!isDone) tellWithoutEffect(c, "unlock", userId);

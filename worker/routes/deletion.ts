@@ -42,7 +42,7 @@ const route = defineRoute(
 export function mountDeletion(app: App): void {
   serve(app, route, async (c) => {
     const { user_id } = bearerOf(c);
-    const { now, client, requestId } = c.var.facts;
+    const { now, client, requestId } = c.get("facts");
     const row = await findWithProfile(c.env.DB, user_id);
     if (row === null) throw new Refusal("access_token_revoked");
     const track = trackOf(await deviceOf(c), user_id);

@@ -31,7 +31,7 @@ const PUBLISHED = { "Cache-Control": "public, max-age=300" };
 
 export function mountDocuments(app: App): void {
   serve(app, jwks, async (c) =>
-    c.json(await publicKeys(serviceOf(c).config, c.var.facts.now), 200, PUBLISHED),
+    c.json(await publicKeys(serviceOf(c).config, c.get("facts").now), 200, PUBLISHED),
   );
   serve(app, openapi, async (c) => c.json(describe(app), 200, PUBLISHED));
 }

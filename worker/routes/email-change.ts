@@ -58,7 +58,7 @@ export function mountEmailChange(app: App): void {
       throw new Refusal("rate_limited", { retryAfterSeconds: answer.retryAfterSeconds });
     }
     if (row.email !== null) {
-      await order({ kind: "email_change_asked", userId, to: row.email, at: c.var.facts.now });
+      await order({ kind: "email_change_asked", userId, to: row.email, at: c.get("facts").now });
     }
     return c.json({ message: "A confirmation link is on its way to the new address" }, 200);
   });

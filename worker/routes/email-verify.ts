@@ -35,7 +35,7 @@ const route = defineRoute(
 
 export function mountEmailVerify(app: App): void {
   serve(app, route, async (c) => {
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const { token } = c.req.valid("json");
     const found = await findToken(c.env.DB, token, ["email_verify", "email_change"], now);
     if (found === null) throw new Refusal("invalid_email_token");
@@ -62,7 +62,7 @@ async function changeEmail(c: AppContext, found: FoundToken): Promise<void> {
     by: null,
     unlocks: false,
     notice: "email_changed",
-    make: () => useForNewEmail(DB, found, c.var.facts.now),
+    make: () => useForNewEmail(DB, found, c.get("facts").now),
   });
   if (changed === null) throw new Refusal((await isTaken()) ? "user_exists" : "invalid_email_token");
 }

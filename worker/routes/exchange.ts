@@ -37,7 +37,7 @@ export function mountExchange(app: App): void {
     route,
     async (c) => {
       const legacy = legacyOf(c);
-      const { now } = c.var.facts;
+      const { now } = c.get("facts");
       const found = legacy === null ? null : await findSessionUser(c.env.DB, legacy, presentedKey(c), now);
       if (found === null) throw new Refusal("invalid_django_session");
       const { row, digest, savedAt: issuedAt, expiresAt } = found;

@@ -89,7 +89,7 @@ const route = defineRoute(
 export function mountExport(app: App): void {
   serve(app, route, async (c) => {
     const { user_id, sid } = bearerOf(c);
-    const { now, client, requestId } = c.var.facts;
+    const { now, client, requestId } = c.get("facts");
     const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
     const command = { by, revokedBefore: by.revokedBefore };
     const [row, holdings, answer] = await Promise.all([

@@ -43,7 +43,7 @@ let kept: { atMs: number; health: Health } | null = null;
 
 export function mountHealth(app: App): void {
   serve(app, route, async (c) => {
-    const { nowMs, now, settings } = c.var.facts;
+    const { nowMs, now, settings } = c.get("facts");
     if (kept !== null && isFresh(kept.atMs, nowMs, KEPT_MS)) return answer(c, kept.health);
     if (kept !== null) kept.atMs = nowMs; // who asks meanwhile hears what was found last
     const health = await examine(c.env, settings, now);

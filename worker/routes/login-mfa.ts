@@ -50,7 +50,7 @@ const route = defineRoute(
 export function mountLoginMfa(app: App): void {
   serve(app, route, async (c) => {
     const { mfa_token, code, device_name, transport: by } = c.req.valid("json");
-    const token = await verifyMfaToken(serviceOf(c), mfa_token, c.var.facts.now);
+    const token = await verifyMfaToken(serviceOf(c), mfa_token, c.get("facts").now);
     if (token === null) throw new Refusal("invalid_mfa_token");
     const { userId, wishes } = token;
     const [user, enrolment] = await Promise.all([
@@ -101,7 +101,7 @@ async function open(
   const proven = await proveCode(c, enrolment, code);
   if (proven === null) return null;
   const { email } = user;
-  const notice = { kind: "recovery_code_used" as const, userId: enrolment.userId, at: c.var.facts.now };
+  const notice = { kind: "recovery_code_used" as const, userId: enrolment.userId, at: c.get("facts").now };
   const isTold = proven.kind === "recovery" && email !== null;
   const opened = await openSession(c, user, {
     amr: proven.amr,

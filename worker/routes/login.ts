@@ -110,7 +110,7 @@ async function authenticate(
     if (verdict.needsRehash && (!isPadded || WEAK.includes(verdict.work)))
       await upgradeHash(c, user, verdict.isTrimmed ? password.trim() : password);
     if (user.has_second_factor === 1) {
-      const mfaToken = await signMfaToken(serviceOf(c), userState(user), wishes, c.var.facts.now);
+      const mfaToken = await signMfaToken(serviceOf(c), userState(user), wishes, c.get("facts").now);
       throw new Refusal("mfa_required", { mfaToken });
     }
     return { user, attempt };

@@ -50,7 +50,7 @@ export function mountLogout(app: App): void {
     clearTokenCookies(c); // not before: a forged request must not even do that
     if (caller === null) return already();
 
-    const { client, requestId } = c.var.facts;
+    const { client, requestId } = c.get("facts");
     const { by } = caller;
     const ending = scopeOf(scope ?? serviceOf(c).config.logoutScope, by);
     const { revokedBefore } = by;
@@ -80,7 +80,7 @@ type Caller = { userId: UserId; by: Bearer };
  */
 async function callerOf(c: AppContext, refreshToken: string | null): Promise<Caller | null> {
   const service = serviceOf(c);
-  const { now } = c.var.facts;
+  const { now } = c.get("facts");
   const accessToken = presentedToken(c);
   const access = accessToken === null ? null : await verifyAccessToken(service, accessToken, now);
   if (access !== null) return { userId: access.user_id, by: await bearerFrom(access, c.env, c.executionCtx) };

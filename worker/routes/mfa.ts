@@ -97,7 +97,7 @@ export function mountMfa(app: App): void {
     const enrolment = newTokenId();
     const bytes = newTotpSecret();
     const sealed = await seal(service.config, bytes, contextOf({ userId, enrolment }));
-    if (!(await putPending(c.env.DB, { userId, enrolment, ...sealed }, c.var.facts.now))) {
+    if (!(await putPending(c.env.DB, { userId, enrolment, ...sealed }, c.get("facts").now))) {
       throw new Refusal("mfa_already_enabled");
     }
     return c.json(shownSecret(bytes, { issuer: new URL(service.issuer).host, account: username }), 200);
@@ -122,7 +122,7 @@ export function mountMfa(app: App): void {
     const codes = newRecoveryCodes();
     const digests = (await Promise.all(codes.map(recoveryDigest))).filter((digest) => digest !== null);
     const isMade = await change(c, user, "mfa_enabled", () =>
-      activateEnrolment(DB, user, pending, digests, c.var.facts.now),
+      activateEnrolment(DB, user, pending, digests, c.get("facts").now),
     );
     if (!isMade) throw await whyNot(c, pending, "mfa_not_pending");
     return c.json({ recovery_codes: codes }, 200);
@@ -185,7 +185,7 @@ async function change(
     return (await changeAccount(c, user, note === undefined ? wish : { ...wish, note })) !== null;
   } catch (error) {
     if (!isMade) throw error;
-    const { now, requestId } = c.var.facts;
+    const { now, requestId } = c.get("facts");
     log(toIso(now), { level: "error", event: "mfa_change_untold", request_id: requestId, reason: type });
     return true;
   }

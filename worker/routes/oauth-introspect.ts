@@ -81,7 +81,7 @@ export function mountOAuthIntrospect(app: App): void {
 
 /** RFC 7662 §2.2: for a token that is not good, that and nothing more. */
 async function introspect(c: AppContext, presented: string): Promise<Introspection> {
-  const token = await verifyAnyToken(serviceOf(c), presented, c.var.facts.now);
+  const token = await verifyAnyToken(serviceOf(c), presented, c.get("facts").now);
   if (token === null) return INACTIVE;
   const by = sessionOf(token, await revokedBefore(c.env, c.executionCtx));
 

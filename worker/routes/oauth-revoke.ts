@@ -39,7 +39,7 @@ const route = defineRoute(
 
 export function mountOAuthRevoke(app: App): void {
   serve(app, route, async (c) => {
-    const { now, client, requestId } = c.var.facts;
+    const { now, client, requestId } = c.get("facts");
     const token = await verifyAnyToken(serviceOf(c), c.req.valid("form").token, now);
     // RFC 7009 §2.2: for a token that is not good there is nothing left to do, and no error.
     if (token === null) return c.body(null, 200);

@@ -35,7 +35,7 @@ const route = defineRoute(
 export function mountPasswordResetConfirm(app: App): void {
   serve(app, route, async (c) => {
     const { token, new_password } = c.req.valid("json");
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const { DB } = c.env;
     const found = await findToken(DB, token, ["password_reset"], now);
     if (found === null) throw new Refusal("invalid_reset_token");

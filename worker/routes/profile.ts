@@ -76,7 +76,7 @@ const route = defineRoute(
 export function mountProfile(app: App): void {
   serve(app, route, async (c) => {
     const user_id = userIdOf(c);
-    await changeProfile(c.env.DB, user_id, c.req.valid("json"), c.var.facts.now);
+    await changeProfile(c.env.DB, user_id, c.req.valid("json"), c.get("facts").now);
     const row = await findWithProfile(c.env.DB, user_id);
     if (row === null || row.is_active !== 1) throw new Refusal("access_token_revoked");
     return c.json({ user: accountView(row) }, 200);

@@ -63,7 +63,7 @@ export function mountRegister(app: App): void {
     async (c) => {
       const { username, email, password } = c.req.valid("json");
       const passwordHash = await hashPassword(password, randomBytes);
-      const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.var.facts.now });
+      const user = await createUser(c.env.DB, { username, email, passwordHash, now: c.get("facts").now });
       if (user === null) throw new Refusal("user_exists");
       const { id: userId } = userState(user);
       const verification = { id: newTokenId(), mail: { kind: "email_verify" as const, userId } };

@@ -84,7 +84,7 @@ const prometheus = defineRoute(
 
 export function mountSecurityMetrics(app: App): void {
   serve(app, metrics, async (c) => {
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const wanted = c.req.valid("query");
     const to = wanted.to ?? now;
     const from = wanted.from ?? to - DAY_SECONDS + HOUR_SECONDS;
@@ -95,7 +95,7 @@ export function mountSecurityMetrics(app: App): void {
     return c.json(metricsOf(await readHours(c.env.DB, firstHour(from), to), from, to), 200);
   });
   serve(app, report, async (c) => {
-    const { now } = c.var.facts;
+    const { now } = c.get("facts");
     const from = now - c.req.valid("query").days * DAY_SECONDS + HOUR_SECONDS;
     const text = reportOf(metricsOf(await readHours(c.env.DB, firstHour(from), now), from, now));
     const type = c.req.header("Accept")?.includes("text/plain") ? "text/plain" : "text/markdown";

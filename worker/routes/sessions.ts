@@ -76,7 +76,7 @@ export function mountSessions(app: App): void {
 
 async function revoke(c: AppContext, scope: RevocationScope) {
   const { user_id } = bearerOf(c);
-  const { client, requestId } = c.var.facts;
+  const { client, requestId } = c.get("facts");
   const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
   const { revokedBefore } = by;
   const command = {
