@@ -8,7 +8,7 @@ describe("the bench's command line", () => {
       users: [100, 10_000],
       pastSessions: 1000,
       revokeSizes: [1, 10, 100, 1000],
-      parts: ["operations", "growth", "calls"],
+      parts: ["operations", "growth", "calls", "start"],
       only: null,
       json: null,
     });
@@ -25,6 +25,11 @@ describe("the bench's command line", () => {
   it("measures the parts that are named, and the operations that hold a text", () => {
     const options = readOptions(["--part", "calls", "--part", "growth", "--only", "refresh"]);
     expect(options).toMatchObject({ parts: ["calls", "growth"], only: "refresh" });
+  });
+
+  it("soaks for ten minutes where that is asked for, or as long as is said", () => {
+    expect(readOptions(["--part", "soak"])).toMatchObject({ parts: ["soak"], minutes: 10 });
+    expect(readOptions(["--part", "soak", "--minutes", "2"])).toMatchObject({ minutes: 2 });
   });
 
   it.each([

@@ -14,16 +14,20 @@ export type Options = {
   pastSessions: number;
   usersWithPast: number;
   parts: Part[];
+  /** How long a soak takes. */
+  minutes: number;
   /** Only scenarios whose name holds this; null for all. */
   only: string | null;
   json: string | null;
 };
 
-export const PARTS = ["operations", "growth", "calls"] as const;
+export const PARTS = ["operations", "growth", "calls", "start", "soak"] as const;
 export type Part = (typeof PARTS)[number];
+/** A soak is measured where it is asked for. */
+const USUAL: readonly Part[] = ["operations", "growth", "calls", "start"];
 
 export const USAGE = `usage: npm run bench -- [--quick] [--rounds N] [--slice-ms N] [--part ${PARTS.join("|")}]…
-                     [--only TEXT] [--json FILE]`;
+                     [--minutes N] [--only TEXT] [--json FILE]`;
 
 const FULL = {
   rounds: 7,
@@ -44,6 +48,7 @@ const QUICK = {
   usersWithPast: 2,
 };
 const FEW_USERS = 100;
+const SOAK_MINUTES = 10;
 const PAST_SESSIONS = 1_000;
 const WHOLE = /^[1-9][0-9]{0,5}$/;
 
@@ -61,7 +66,8 @@ export function readOptions(args: readonly string[]): Options {
     users: [FEW_USERS, size.users],
     pastSessions: PAST_SESSIONS,
     usersWithPast: size.usersWithPast,
-    parts: parts.length === 0 ? [...PARTS] : parts,
+    parts: parts.length === 0 ? [...USUAL] : parts,
+    minutes: whole(values.minutes, SOAK_MINUTES),
     only: values.only ?? null,
     json: values.json ?? null,
   };
@@ -76,6 +82,7 @@ function parse(args: readonly string[]) {
         rounds: { type: "string" },
         "slice-ms": { type: "string" },
         part: { type: "string", multiple: true, default: [] },
+        minutes: { type: "string" },
         only: { type: "string" },
         json: { type: "string" },
       },

@@ -12,8 +12,10 @@ import { type Host, startHost } from "./host.ts";
 import { hangUp } from "./load.ts";
 import { type Machine, machine } from "./machine.ts";
 import { measure } from "./measure.ts";
-import { callsTable, goalsTable, machineLines, operationsTable } from "./report.ts";
+import { callsTable, goalsTable, machineLines, operationsTable, soakLine } from "./report.ts";
 import { floors, ours } from "./scenarios.ts";
+import { soak } from "./soak.ts";
+import { coldStartGoal } from "./start.ts";
 import { insertUsers, registeredHash, setHash, signIn, USERS } from "./users.ts";
 
 const options = optionsOrExit();
@@ -56,6 +58,17 @@ async function run(host: Host, options: Options, before: Machine): Promise<void>
     goals.push(...callGoals(counts));
     found.calls = counts;
     console.log(`\n${callsTable(counts)}`);
+  }
+  if (options.parts.includes("start")) {
+    say("cold starts");
+    goals.push(await coldStartGoal());
+  }
+  if (options.parts.includes("soak")) {
+    say(`memory, for ${options.minutes} minutes`);
+    const { goal, ...soaked } = await soak(host, options.minutes, USERS.spare);
+    goals.push(goal);
+    found.soak = soaked;
+    console.log(`\n${soakLine(soaked)}`);
   }
   goals.push(bundleGoal(host.service.gzipBytes));
   console.log(`\n${goalsTable(goals)}\n\n${machineLines(before, loadavg()[0] ?? Number.NaN)}`);

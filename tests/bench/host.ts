@@ -18,7 +18,7 @@ import { unstable_getMiniflareWorkerOptions, unstable_splitSqlQuery } from "wran
 import { ROOT } from "../../scripts/wrangler.ts";
 import { newSigningJwk } from "../../worker/tokens/new-key.ts";
 import { type Bundle, bundle, withWasm } from "./bundle.ts";
-import { cpuMsOf, runtimePid } from "./machine.ts";
+import { cpuMsOf, memoryMibOf, runtimePid } from "./machine.ts";
 import { noHashModule } from "./no-hash.ts";
 
 /**
@@ -34,6 +34,8 @@ export type Host = {
   hasRpc: boolean;
   /** Milliseconds of CPU that the runtime has used; null where the system does not tell. */
   cpuMs: () => number | null;
+  /** What the runtime holds of the machine's memory, in MiB; null where the system does not tell. */
+  memoryMib: () => number | null;
   /** Runs one statement in the database that all Workers share. */
   sql: (statement: string) => Promise<Record<string, unknown>[]>;
   stop: () => Promise<void>;
@@ -91,6 +93,7 @@ export async function startHost(): Promise<Host> {
     service,
     hasRpc,
     cpuMs: () => (pid === null ? null : cpuMsOf(pid)),
+    memoryMib: () => (pid === null ? null : memoryMibOf(pid)),
     sql,
     stop: async () => {
       await miniflare.dispose();

@@ -57,6 +57,12 @@ export function cpuMsOf(pid: number): number {
   return (Number(fields[UTIME_FIELD]) + Number(fields[STIME_FIELD])) * MS_PER_TICK;
 }
 
+/** What the process holds of the machine's memory at this moment, in MiB. */
+export function memoryMibOf(pid: number): number {
+  const [, kib = Number.NaN] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kib) / 1024;
+}
+
 /** The fields after the name, which may itself hold spaces (proc(5)). */
 function stat(pid: string): string[] {
   try {

@@ -3,6 +3,7 @@ import { type CallCount, callsOf } from "./calls.ts";
 import { Findings, type Goal, isMet } from "./goals.ts";
 import type { Machine } from "./machine.ts";
 import type { Metric, Row } from "./measure.ts";
+import type { Soak } from "./soak.ts";
 import { median, type Spread } from "./statistics.ts";
 
 const MISSING = "-";
@@ -73,6 +74,12 @@ export function callsTable(counts: readonly CallCount[]): string {
         .join(", "),
     ]),
   );
+}
+
+/** Memory as it was at the beginning, in the middle and at the end. */
+export function soakLine({ visits, requests, memoryMib }: Omit<Soak, "goal">): string {
+  const at = (share: number) => figure(memoryMib[Math.round(share * (memoryMib.length - 1))] ?? Number.NaN);
+  return `${visits} visits, ${requests} requests; memory ${at(0)}, ${at(0.25)}, ${at(0.5)}, ${at(0.75)}, ${at(1)} MiB`;
 }
 
 /** Other work on the machine shows in the load: more of it than cores makes absolute figures worthless. */

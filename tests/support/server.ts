@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "../..");
-const READY_TRIES = 300;
+const READY_TRIES = 1200;
 const READY_PAUSE_MS = 200;
 
 export type Server = { base: string; stdout: () => string; kill: (signal: NodeJS.Signals) => Promise<void> };
