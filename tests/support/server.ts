@@ -1,11 +1,15 @@
 /** The service as a user starts it: `npm start` in a process group of its own, on a folder of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "../..");
 const READY_TRIES = 1200;
 const READY_PAUSE_MS = 200;
+/** Wrangler goes on after this one and never serves. */
+const FATAL = /Address already in use/;
+const PORTS = { from: 20_000, to: 32_000 };
 
 export type Server = { base: string; stdout: () => string; kill: (signal: NodeJS.Signals) => Promise<void> };
 
@@ -17,7 +21,9 @@ export async function startServer(
 ): Promise<Server> {
   const port = await freePort();
   const options = Object.entries(vars).flatMap(([name, value]) => ["--var", `${name}:${value}`]);
-  const child = spawn("npm", ["start", "--", "--port", String(port), "--persist-to", persistTo, ...options], {
+  // An inspector left to itself takes the port that another server may be taking at this moment.
+  const where = ["--port", String(port), "--inspector-port", "0", "--persist-to", persistTo];
+  const child = spawn("npm", ["start", "--", ...where, ...options], {
     cwd: ROOT,
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -38,7 +44,7 @@ export async function startServer(
       () => false,
     );
     if (isReady) return { base, stdout: () => stdout, kill: (signal) => end(child, signal, port) };
-    if (child.exitCode !== null) break;
+    if (child.exitCode !== null || FATAL.test(everything)) break;
     await pause(READY_PAUSE_MS);
   }
   await end(child, "SIGKILL", port);
@@ -63,13 +69,16 @@ async function end(child: ChildProcess, signal: NodeJS.Signals, port: number): P
   throw new Error(`something still listens on ${port}`);
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-    });
+/** Below the ports that systems give to outgoing connections, one of which could be faster than the service. */
+async function freePort(): Promise<number> {
+  const port = randomInt(PORTS.from, PORTS.to);
+  return (await isFree(port)) ? port : freePort();
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createServer().once("error", () => resolve(false));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
   });
 }
 
