@@ -24,9 +24,9 @@ export async function measure(
   const measured = scenarios.flatMap((scenario) =>
     scenario.at.map((loops) => ({ name: scenario.name, scenario, loops, readings: [] as Reading[] })),
   );
-  for (const scenario of scenarios) {
-    if (scenario.isUsedUp === true) continue;
-    await drive(host.origins[scenario.worker], await scenario.open(Math.max(...scenario.at)), WARM_UP_MS);
+  for (const { at, worker, open, isUsedUp, warmUp } of scenarios) {
+    const loops = isUsedUp === true ? ((await warmUp?.()) ?? []) : await open(Math.max(...at));
+    await drive(host.origins[worker], loops, WARM_UP_MS);
   }
   for (let round = 0; round < rounds; round += 1) {
     for (const row of shuffled(measured, Math.random)) {

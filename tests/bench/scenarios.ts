@@ -15,8 +15,9 @@ export type Scenario = {
   open: (loops: number) => Loop[] | Promise<Loop[]>;
   /** Runs beside the slice and is not measured. */
   beside?: () => Promise<Loop[]>;
-  /** Nothing can be asked twice: no lead-in. */
+  /** Nothing can be asked twice: no lead-in, and the warm-up asks what `warmUp` makes ready. */
   isUsedUp?: true;
+  warmUp?: () => Promise<Loop[]>;
   /**
    * How long the service is given, before the slice and after it, for what it still does after its answers (alarms,
    * deliveries of events), so that it falls into no other slice.
@@ -27,6 +28,8 @@ export type Scenario = {
 const BOTH = [1, 32] as const;
 const ONE = [1] as const;
 const FEW = 4;
+/** So many calls until the code of one is compiled for good. */
+const WARM_UP_USERS = 200;
 const DELIVERED_MS = 1800;
 
 /** The same request again and again, each loop its own. */
@@ -176,6 +179,15 @@ function revokeAll(host: Host, fresh: Fresh, sessions: number, users: number): S
     token: access,
     body: { scope: "global" },
   });
+  const open = async (count: number, each: number): Promise<Loop[]> => {
+    const queue = await signIn(host, fresh.take(count), { each });
+    return [
+      () => {
+        const next = queue.shift();
+        return next === undefined ? null : { call: logout(next) };
+      },
+    ];
+  };
   return {
     name: `revoke-all of ${sessions}`,
     floor: "object write",
@@ -183,14 +195,7 @@ function revokeAll(host: Host, fresh: Fresh, sessions: number, users: number): S
     at: ONE,
     isUsedUp: true,
     settleMs: DELIVERED_MS,
-    open: async () => {
-      const queue = await signIn(host, fresh.take(users), { each: sessions });
-      return [
-        () => {
-          const next = queue.shift();
-          return next === undefined ? null : { call: logout(next) };
-        },
-      ];
-    },
+    warmUp: () => open(WARM_UP_USERS, 1),
+    open: () => open(users, sessions),
   };
 }
