@@ -6,15 +6,16 @@ import type { Goal } from "./goals.ts";
 import type { Host } from "./host.ts";
 import { type Call, drive } from "./load.ts";
 import { spreadOf } from "./statistics.ts";
-import { addressOf, login, pairOf, refresh, type SignedIn } from "./users.ts";
+import { addressOf, login, pairOf, type SignedIn } from "./users.ts";
 
 export type Soak = { visits: number; requests: number; memoryMib: number[]; goal: Goal };
 
 const LANES = 8;
 const SAMPLE_MS = 5_000;
-/** Of the bench's addresses, those that no other part uses. */
+/** Of the bench's addresses, those that no other part uses; each request of a visit has one of its own. */
 const PURPOSE = 100;
 const PURPOSES = 100;
+const OF_A_VISIT = 4;
 /** By then every cache that is bounded by count is full, and the heap as large as it gets. */
 const SETTLED = 0.4;
 
@@ -40,12 +41,13 @@ export async function soak(
       const next = left.shift();
       if (next !== undefined) return { call: next, done: () => undefined };
       const id = from + (visits % users);
-      const purpose = PURPOSE + (Math.floor(visits / users) % PURPOSES);
+      const turn = Math.floor(visits / users) * OF_A_VISIT;
+      const purposes = Array.from({ length: OF_A_VISIT }, (_, i) => PURPOSE + ((turn + i) % PURPOSES));
       visits += 1;
       return {
-        call: login(id, purpose),
+        call: login(id, purposes[0] ?? PURPOSE),
         done: (body) => {
-          left = visit(pairOf(id, body), purpose);
+          left = visit(pairOf(id, body), purposes);
         },
       };
     };
@@ -65,14 +67,11 @@ export async function soak(
 }
 
 /** What a visitor asks for once signed in. */
-function visit(user: SignedIn, purpose: number): Call[] {
-  const address = addressOf(user.id, purpose);
-  const { access: token } = user;
+function visit({ id, access: token }: SignedIn, [, ...purposes]: readonly number[]): Call[] {
+  const [first, second, third] = purposes.map((purpose) => ({ address: addressOf(id, purpose) }));
   return [
-    { method: "GET", path: "/api/accounts/user", address, token },
-    { method: "POST", path: "/api/accounts/token/verify", address, body: { token } },
-    { method: "GET", path: "/api/accounts/sessions", address, token },
-    refresh(user, purpose),
-    { method: "POST", path: "/api/accounts/logout", address, token, body: { scope: "global" } },
+    { method: "GET", path: "/api/accounts/user", ...first, token },
+    { method: "POST", path: "/api/accounts/token/verify", ...second, body: { token } },
+    { method: "POST", path: "/api/accounts/logout", ...third, token, body: { scope: "global" } },
   ];
 }
