@@ -2,7 +2,17 @@
 import type { Options } from "./arguments.ts";
 import type { Host, WorkerName } from "./host.ts";
 import type { Call, Loop } from "./load.ts";
-import { addressOf, Fresh, login, PASSWORD, refreshLoops, type SignedIn, signIn, USERS } from "./users.ts";
+import {
+  addressOf,
+  Fresh,
+  login,
+  PASSWORD,
+  refreshLoops,
+  type SignedIn,
+  signIn,
+  USERS,
+  wake,
+} from "./users.ts";
 
 export type Scenario = {
   name: string;
@@ -135,7 +145,10 @@ export function ours(host: Host, users: SignedIn[], options: Options): Scenario[
       name: "refresh",
       floor: "refresh floor",
       settleMs: DELIVERED_MS,
-      open: (n) => refreshLoops(users, n, 4),
+      open: async (n) => {
+        await wake(host, users, 4);
+        return refreshLoops(users, n, 4);
+      },
     },
     {
       ...service,

@@ -18,7 +18,7 @@ export const USERS = {
   count: 40_010,
 } as const;
 const NAME = "bench";
-const SIGN_IN_LANES = 32;
+const LANES = 32;
 
 export type SignedIn = { id: number; access: string; refresh: string };
 
@@ -69,15 +69,11 @@ export async function signIn(
     purpose = 0,
   }: { each?: number; worker?: WorkerName; purpose?: number } = {},
 ): Promise<SignedIn[]> {
-  const queue = [...ids];
   const found = new Map<number, SignedIn>();
-  const lane = async (): Promise<void> => {
-    for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
-      for (let i = 0; i < each; i += 1)
-        found.set(id, pairOf(id, await ask(host.origins[worker], login(id, purpose))));
-    }
-  };
-  await Promise.all(Array.from({ length: SIGN_IN_LANES }, lane));
+  await inLanes(ids, async (id) => {
+    for (let i = 0; i < each; i += 1)
+      found.set(id, pairOf(id, await ask(host.origins[worker], login(id, purpose))));
+  });
   return ids.map((id) => found.get(id) ?? never(id));
 }
 
@@ -106,6 +102,21 @@ export function refreshLoops(users: SignedIn[], loops: number, purpose: number):
       return { call: refresh(user, purpose), done };
     };
   });
+}
+
+/** Every one of these users refreshes once: an object that nobody has asked for ten seconds sleeps. */
+export async function wake(host: Host, users: SignedIn[], purpose: number): Promise<void> {
+  await inLanes([...users.entries()], async ([at, user]) => {
+    users[at] = pairOf(user.id, await ask(host.origins.service, refresh(user, purpose)));
+  });
+}
+
+async function inLanes<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const lane = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
 }
 
 /** Hands out users that nobody had before. Throws when there are no more. */
