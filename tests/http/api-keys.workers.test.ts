@@ -5,12 +5,13 @@ import { askAs, asOperator, eventsAbout, registerAs } from "../support/admin.ts"
 import { type Ask, ask, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down } from "../support/faults.ts";
-import { mailed } from "../support/mail.ts";
+import { handOver, mailed, objectOf } from "../support/mail.ts";
 import { introspect } from "../support/oauth.ts";
 
 afterEach(stopClock);
 
 const PATH = "/api/accounts/api-keys";
+const MADE = /API key was made/;
 const make = (user: SignedIn, body: object = {}) =>
   askAs(user, PATH, { body: { name: "backup", permissions: ["profile:read"], ...body } });
 const use = (key: string, path = "/api/accounts/user", options: Ask = {}) =>
@@ -29,7 +30,7 @@ describe("an API key", () => {
     const stored = JSON.stringify(
       await env.DB.prepare("SELECT * FROM api_keys WHERE key_id = ?").bind(key_id).first(),
     );
-    const [mail] = await mailed(user.email, /API key was made/);
+    const [mail] = await mailed(user.email, MADE);
     for (const text of [listed.text, stored, mail?.text])
       expect(text).not.toContain(parseApiKey(key)?.secret);
   });
@@ -170,5 +171,8 @@ describe("making one", () => {
     const answers = await Promise.all(Array.from({ length: 30 }, () => make(user)));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(25);
     expect(answers.filter(({ body }) => body.code === "too_many")).toHaveLength(5);
+    await mailed(user.email, MADE, 3);
+    await handOver(objectOf(user));
+    expect(await mailed(user.email, MADE), "no stranger's address is flooded").toHaveLength(3);
   });
 });

@@ -117,12 +117,14 @@ export function mountApiKeys(app: App): void {
     const own = await permissionsOf(c.env, c.executionCtx, role);
     // Nobody hands out what they may not do themselves.
     if (!permissions.every((one) => isAllowed(own, one))) throw new Refusal("permission_denied");
+    const owner = await findUser(c.env.DB, userId);
+    if (owner === null) throw new Refusal("access_token_revoked");
     const { key, keyId, secret } = formatApiKey(randomBytes(KEY_ID_BYTES), randomBytes(SECRET_BYTES));
     const digest = await digestOf(secret);
     const isMade = await insertKey(c.env.DB, { keyId, userId, name, digest, permissions, now, expiresAt });
     if (!isMade) throw new Refusal("too_many");
     await record(c, "api_key_created", { key_id: keyId, permissions: permissions.join(" ") });
-    await tellOwner(c, userId, now);
+    if (owner.email !== null) await tellOwner(c, userId, owner.email, now);
     const shown = { key_id: keyId, name, created_at: now, expires_at: expiresAt, last_used_at: null };
     return c.json({ ...keyView({ ...shown, permissions: JSON.stringify(permissions) }), key }, 201);
   });
@@ -136,10 +138,8 @@ export function mountApiKeys(app: App): void {
 }
 
 /** A key outlives sessions and passwords, so its owner hears of it. */
-async function tellOwner(c: AppContext, userId: UserId, at: NumericDate): Promise<void> {
-  const row = await findUser(c.env.DB, userId);
-  if (row === null || row.email === null) return;
-  const mail = { kind: "api_key_created" as const, userId, to: row.email, at };
+async function tellOwner(c: AppContext, userId: UserId, to: string, at: NumericDate): Promise<void> {
+  const mail = { kind: "api_key_created" as const, userId, to, at };
   await reach("user_authority", () => userAuthority(c.env, userId).orderMail({ id: newTokenId(), mail }));
 }
 
