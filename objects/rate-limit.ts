@@ -12,7 +12,7 @@
  */
 import { assert } from "../schema/assert.ts";
 import type { Budget, ChargeAnswer, LimitRule, Reservation, Settlement } from "../schema/limits.ts";
-import { RESERVATION_MS } from "../schema/limits.ts";
+import { NOTHING_GRANTED, RESERVATION_MS } from "../schema/limits.ts";
 
 /** Moments and how many requests they stand for, oldest first; `reserved` until it is settled. */
 export type RequestLog = { atMs: number; count: number; reserved?: true }[];
@@ -55,12 +55,13 @@ export function decideReservation(
 ): { reservation: Reservation; log: RequestLog } {
   let current = withoutExpired(log, rule, nowMs);
   for (const settlement of command.settle) current = settled(current, rule, settlement, nowMs);
-  const granted = Math.min(Math.max(0, command.want), budgetOf(rule, current, nowMs).remaining);
+  const budget = budgetOf(rule, current, nowMs);
+  const granted = Math.min(Math.max(0, command.want), budget.remaining);
+  if (granted === 0) return { log: current, reservation: { id: NOTHING_GRANTED, granted, budget } };
   let endsAtMs = nowMs + RESERVATION_MS;
   while (current.some(({ atMs }) => atMs === endsAtMs)) endsAtMs += 1; // its name, so it must be its own
-  const reserved =
-    granted === 0 ? current : inOrder([...current, { atMs: endsAtMs, count: granted, reserved: true }]);
-  if (granted > 0) assertWithin([rule], [reserved]);
+  const reserved = inOrder([...current, { atMs: endsAtMs, count: granted, reserved: true }]);
+  assertWithin([rule], [reserved]);
   return { log: reserved, reservation: { id: endsAtMs, granted, budget: budgetOf(rule, reserved, nowMs) } };
 }
 

@@ -25,6 +25,9 @@ export type ChargeAnswer =
 /** How long a reservation may be used, and the longest that an edge goes without asking. */
 export const RESERVATION_MS = 5000;
 
+/** The `id` of a reservation of nothing: it is in no log, so its name must not be another's. */
+export const NOTHING_GRANTED = 0;
+
 /** Some of a budget, for one isolate of the edge to use. `granted` may be 0. */
 export type Reservation = { id: number; granted: number; budget: Budget };
 

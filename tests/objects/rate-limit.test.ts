@@ -445,6 +445,12 @@ describe("reservations", () => {
     expect(used(settle(second.log, second.reservation.id, 0, T), T)).toBe(10);
   });
 
+  test("RL-01: whoever was granted nothing settles nobody else's reservation of the same moment", () => {
+    const nothing = reserve([], 0, T);
+    const other = reserve(nothing.log, 10, T);
+    expect(used(settle(other.log, nothing.reservation.id, 0, T), T)).toBe(10);
+  });
+
   test("what was not used is given back, and what was used counts for a period from its latest moment", () => {
     const { reservation, log } = reserve([], 10, T);
     const early = settle(log, reservation.id, 4, T + 2000);
