@@ -102,6 +102,34 @@ describe("rapid login attempts: five failures in five minutes from one address",
   });
 });
 
+describe("NAT: people behind one address", () => {
+  it("who each mistype once and then get it right are never hindered, though ten who only mistyped would be a spray", async () => {
+    const office = uniqueAddress();
+    const people = [];
+    for (let i = 0; i < 12; i += 1) people.push(await register());
+    passSeconds(0);
+    for (const { username } of people) {
+      expect((await attempt(office, username)).status).toBe(401);
+      expect((await attempt(office, username, PASSWORD)).status).toBe(200);
+      await settled();
+      passSeconds(75); // so that they keep within the limit on logins
+    }
+  });
+
+  it("keep their sessions while a neighbour who guesses is blocked, and may sign in when that ends", async () => {
+    const office = uniqueAddress();
+    const colleague = await register();
+    const session = await login({ ...colleague, address: office });
+    passSeconds(0);
+    await wrongOnes(office, 5);
+    expect((await ask("/api/accounts/user", { token: session.access, address: office })).status).toBe(200);
+    expect((await refresh(session.refresh, { address: office })).status).toBe(200);
+    expect(await attempt(office, colleague.username, PASSWORD)).toMatchObject(blocked);
+    passSeconds(300);
+    expect((await attempt(office, colleague.username, PASSWORD)).status).toBe(200);
+  });
+});
+
 it("ten distinct accounts within an hour ban the address for a day", async () => {
   const user = await register();
   passSeconds(0);

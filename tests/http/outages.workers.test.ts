@@ -1,8 +1,20 @@
 /** The architecture's failure table: an outage is 503 with Retry-After, never 401, and takes no session with it. */
 import { env } from "cloudflare:workers";
-import { describe, expect, it } from "vitest";
-import { ask, login, PASSWORD, refresh, register, unique, uniqueAddress } from "../support/client.ts";
+import { afterEach, describe, expect, it } from "vitest";
+import {
+  ask,
+  login,
+  PASSWORD,
+  refresh,
+  register,
+  type SignedIn,
+  unique,
+  uniqueAddress,
+} from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
+
+afterEach(stopClock);
 
 const post = (body: unknown, token?: string): RequestInit => ({
   method: "POST",
@@ -53,6 +65,57 @@ describe("D1 is down", () => {
     expect(next.status).toBe(200);
     const logout = await askWith({ DB }, "/api/accounts/logout", post({ scope: "local" }, user.access));
     expect(logout.body.message).toBe("Logout successful");
+  });
+});
+
+describe("the global epoch", () => {
+  /** Its object, that counts how often it is asked. */
+  const counting = (current: () => Promise<number>) => {
+    const asked = { count: 0 };
+    const stub = {
+      current: () => {
+        asked.count += 1;
+        return current();
+      },
+    };
+    return { asked, GLOBAL_EPOCH: { getByName: () => stub } };
+  };
+  const reads = async (user: SignedIn, count: number, overrides: Record<string, unknown>) => {
+    const headers = { Authorization: `Bearer ${user.access}`, "CF-Connecting-IP": user.address };
+    const ask = () => askWith(overrides, "/api/accounts/user", { headers });
+    const answers = await Promise.all(Array.from({ length: count }, ask));
+    return answers.map(({ status }) => status);
+  };
+  const all200 = Array.from({ length: 20 }, () => 200);
+
+  it("that is due is asked for once by twenty requests at a time, of which none waits for it", async () => {
+    const user = await register();
+    passSeconds(0);
+    expect(await reads(user, 1, {})).toEqual([200]);
+    passSeconds(3);
+    let answer = (_before: number) => {};
+    const { asked, GLOBAL_EPOCH } = counting(() => new Promise((resolve) => (answer = resolve)));
+    const answered = reads(user, 20, { GLOBAL_EPOCH });
+    await expect.poll(() => asked.count).toBe(1);
+    answer(0);
+    expect(await answered).toEqual(all200);
+    expect(asked.count).toBe(1);
+    expect(await reads(user, 20, { GLOBAL_EPOCH }), "and what it said holds from then on").toEqual(all200);
+    expect(asked.count).toBe(1);
+  });
+
+  it("that cannot be reached holds nobody up, and is asked for again", async () => {
+    const user = await register();
+    passSeconds(60); // past what the test before has made known
+    expect(await reads(user, 1, {})).toEqual([200]);
+    passSeconds(3);
+    const failing = counting(() => Promise.reject(new Error("the network is down")));
+    expect(await reads(user, 20, failing)).toEqual(all200);
+    expect(failing.asked.count).toBe(1);
+    passSeconds(3);
+    const back = counting(() => Promise.resolve(0));
+    expect(await reads(user, 20, back)).toEqual(all200);
+    expect(back.asked.count).toBe(1);
   });
 });
 

@@ -2,11 +2,20 @@
 import { createMessageBatch } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { type AuditEvent, messagesOf, NO_CLIENT } from "../../schema/audit-events.ts";
+import { type AuditEvent, type AuditMessage, messagesOf, NO_CLIENT } from "../../schema/audit-events.ts";
 import { queue } from "../../worker/queue.ts";
 import { asOperator } from "../support/admin.ts";
 import { delivered, trail } from "../support/audit.ts";
-import { ask, login, PASSWORD, refresh, register, unique, uniqueAddress } from "../support/client.ts";
+import {
+  ask,
+  login,
+  PASSWORD,
+  refresh,
+  register,
+  type SignedIn,
+  unique,
+  uniqueAddress,
+} from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down } from "../support/faults.ts";
 import { askUnder, NO_ABUSE } from "../support/settings.ts";
@@ -234,6 +243,23 @@ describe("reading the trail", () => {
     await register();
     expect(await trail("user_id = ? AND type = 'login_succeeded'", [user.id], 1)).toHaveLength(1);
   });
+});
+
+it("what many requests tell at a time goes as a few messages, and each event once", async () => {
+  const users = [];
+  for (let i = 0; i < 10; i += 1) users.push(await register());
+  await trail("user_id = ? AND type = 'user_registered'", [users[9]?.id], 1); // all before has been sent
+  const messages: AuditMessage[] = [];
+  const AUDIT_QUEUE = { send: async (message: AuditMessage) => void messages.push(message) };
+  const leave = ({ access, address }: SignedIn) => {
+    const headers = { Authorization: `Bearer ${access}`, "CF-Connecting-IP": address };
+    return askWith({ AUDIT_QUEUE }, "/api/accounts/logout", { method: "POST", body: "{}", headers });
+  };
+  const answers = await Promise.all(users.map(leave));
+  expect(answers.map(({ status }) => status)).toEqual(users.map(() => 200));
+  const told = messages.flatMap(({ events }) => events).filter(({ type }) => type === "logged_out");
+  expect(told.map(({ userId }) => userId).sort()).toEqual(users.map(({ id }) => id).sort());
+  expect(messages.length).toBeLessThan(users.length);
 });
 
 describe("GET /metrics", () => {

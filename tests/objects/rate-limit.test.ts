@@ -563,7 +563,7 @@ describe("reservations", () => {
         }
         expect(fullestPeriod(admitted, seconds)).toBeLessThanOrEqual(limit);
       }),
-      { numRuns: 300 },
+      { numRuns: 3000 },
     );
   });
 });
