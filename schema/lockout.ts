@@ -6,7 +6,6 @@
  */
 import type { ClientView } from "./audit-events.ts";
 import type { TokenId } from "./ids.ts";
-import type { NumericDate } from "./time.ts";
 
 /** Who is counted together: all strangers, or one device that the account knows. */
 export type Track = "strangers" | `device:${string}`;
@@ -33,5 +32,3 @@ export type ReserveAnswer =
 export type SettleAttempt = ReserveAttempt & {
   outcome: "success" | "failure" | "wrong_code" | "not_tried";
 };
-
-export type LockoutView = { track: Track; lockedUntil: NumericDate | null; consecutive: number };

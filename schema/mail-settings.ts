@@ -34,11 +34,11 @@ export function readMailSettings(
       wrong("MAIL_TRANSPORT", "must be outbox in development, where mail is never sent");
     return OUTBOX;
   }
+  if (!isSender(from)) wrong("MAIL_FROM", "is required, an address, or a name and an <address>");
   if (transport !== "cloudflare" && transport !== "resend") {
     wrong("MAIL_TRANSPORT", "is required outside development, and must be cloudflare or resend");
     return OUTBOX;
   }
-  if (!isSender(from)) wrong("MAIL_FROM", "is required, an address, or a name and an <address>");
   if (transport === "cloudflare") {
     if (typeof vars.EMAIL !== "object") wrong("EMAIL", "is required, a send_email binding");
     return { transport, from };

@@ -12,7 +12,7 @@ import { parseArgs, parseEnv } from "node:util";
 import { unstable_readConfig } from "wrangler";
 import { readConfig } from "../schema/config.ts";
 import { refusedContractions } from "./deploy/migrations.ts";
-import { type Environment, type Facts, passedTag, planDeployment } from "./deploy/plan.ts";
+import { ENVIRONMENTS, type Environment, type Facts, passedTag, planDeployment } from "./deploy/plan.ts";
 import { type Execute, runPlan, shown } from "./deploy/run.ts";
 import { QUIET, ROOT } from "./wrangler.ts";
 
@@ -130,15 +130,15 @@ function optionsOrExit(): Options {
       },
     });
     const [name, ...more] = positionals;
-    if ((name !== "staging" && name !== "production") || more.length > 0)
-      return usage("name one environment");
+    const environment = ENVIRONMENTS.find((one) => one === name);
+    if (environment === undefined || more.length > 0) return usage("name one environment");
     const { base, first, "secrets-file": file } = values;
     if (first !== (file !== undefined)) return usage("--first and --secrets-file go together");
     if (file !== undefined && !existsSync(file)) return usage(`there is no file ${file}`);
     if (base !== undefined && URL.parse(base)?.protocol !== "https:")
       return usage("--base is an https origin");
     return {
-      environment: name,
+      environment,
       isDryRun: values["dry-run"],
       base: base === undefined ? null : new URL(base).origin,
       secretsFile: file === undefined ? null : resolve(file),

@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { ENVIRONMENTS } from "./deploy/plan.ts";
 import { isLocal } from "./smoke/client.ts";
 import type { Database } from "./smoke/django-user.ts";
 import { type Options, smoke } from "./smoke/smoke.ts";
@@ -53,7 +54,12 @@ function optionsOrExit(): Options {
 
 function databaseOf(base: string, env: string | undefined, persistTo: string | undefined): Database | null {
   if (env !== undefined && persistTo !== undefined) return usage("--env or --persist-to, not both");
-  if (env !== undefined) return env === "" ? usage("--env has a name") : { kind: "remote", environment: env };
+  if (env !== undefined) {
+    const environment = ENVIRONMENTS.find((one) => one === env);
+    return environment === undefined
+      ? usage(`--env is ${ENVIRONMENTS.join(" or ")}`)
+      : { kind: "remote", environment };
+  }
   if (!isLocal(base)) return persistTo === undefined ? null : usage("--persist-to is for this machine");
   const folder = resolve(ROOT, persistTo ?? ".wrangler/state");
   if (!existsSync(join(folder, "v3/d1")))

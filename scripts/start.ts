@@ -11,6 +11,7 @@ import { ensureDevSecrets } from "./dev-secrets.ts";
 import { ROOT, runWrangler, startWrangler } from "./wrangler.ts";
 
 const PARENT_CHECK_MS = 300;
+const PORT = /^[0-9]{1,5}$/;
 const options = process.argv.slice(2);
 const { values } = parseArgs({
   args: options,
@@ -21,6 +22,11 @@ const { values } = parseArgs({
   },
   strict: false,
 });
+
+if (!PORT.test(String(values.port))) {
+  console.error(`start: --port is a number, not ${values.port}`);
+  process.exit(2);
+}
 
 const added = await ensureDevSecrets(join(ROOT, ".dev.vars"));
 if (added.length > 0) console.error(`made development secrets in .dev.vars: ${added.join(", ")}`);

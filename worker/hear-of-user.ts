@@ -2,23 +2,12 @@
 import type { HearOfUser, HearOfUserAnswer } from "../schema/user-authority.ts";
 import { type UserRow, userState } from "../schema/users.ts";
 import { reach, userAuthority } from "./authorities.ts";
-import type { AppContext } from "./context.ts";
-import { revokedBefore } from "./era.ts";
 import { noteDenial } from "./user-cache.ts";
-
-type News = Pick<HearOfUser, "sessions" | "by" | "reason" | "note">;
 
 /**
  * Tells the object of `row`, as D1 has just written it (`RETURNING`), and what its sessions are to
  * do. One object call. Tokens that it ended are refused here from now on.
  */
-export async function tellUserAuthority(c: AppContext, row: UserRow, news: News): Promise<HearOfUserAnswer> {
-  const { client, requestId } = c.get("facts");
-  const origin = { client, requestId, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
-  return tellOf(c.env, row, { ...news, ...origin });
-}
-
-/** The same for whoever has no request at hand. */
 export async function tellOf(
   env: Env,
   row: UserRow,

@@ -1,7 +1,8 @@
 /** What a deployment does, in which order, and what stands in its way. Pure: commands in, commands out. */
 import type { Contraction } from "./migrations.ts";
 
-export type Environment = "staging" | "production";
+export const ENVIRONMENTS = ["staging", "production"] as const;
+export type Environment = (typeof ENVIRONMENTS)[number];
 
 export type Facts = {
   environment: Environment;

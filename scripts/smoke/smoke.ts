@@ -135,9 +135,14 @@ export async function smoke({ base, database, version, say }: Options): Promise<
       if (isFailureTold) throw fault;
     }
   };
+  /** Both are tried, whatever comes of the other. */
   const cleaning = async () => {
-    if (mayDjangoExist) await remove(django, false);
-    if (mayExist) await remove(user, registered !== null);
+    const removals = await Promise.allSettled([
+      ...(mayDjangoExist ? [remove(django, false)] : []),
+      ...(mayExist ? [remove(user, registered !== null)] : []),
+    ]);
+    const [failed] = removals.filter(({ status }) => status === "rejected");
+    if (failed?.status === "rejected") throw failed.reason;
   };
   await note(outcome, say, "clean-up", cleaning);
   return outcome;

@@ -11,7 +11,7 @@ const folder = mkdtempSync(join(tmpdir(), "session-authority-"));
 let server: Server;
 
 beforeAll(async () => {
-  server = await startServer(folder);
+  server = await startServer(folder, { RATE_LIMIT_REGISTER: "100/3600" }); // as it says, for more than three
 });
 
 afterAll(async () => {
@@ -51,11 +51,17 @@ it("a second factor: activated, a login in two steps, taken off by a recovery co
 });
 
 it("a forgotten password: asked for, set once by the mailed link, good for a login", () => {
-  const [asked, set, again, login] = lines(block("A forgotten password"));
+  const [account, asked, set, again, login] = lines(block("A forgotten password"));
+  expect(account).toHaveProperty("message", "User created successfully");
   expect(asked).toHaveProperty("message", expect.stringMatching(/on its way/));
   expect(set).toHaveProperty("message", "Password reset successful");
   expect(again).toHaveProperty("code", "invalid_reset_token");
   expect(login).toHaveProperty("message", "Login successful");
+});
+
+it("an API key: made by a session, and good for what it may", () => {
+  const [user] = lines(block("Endpoints"));
+  expect(user).toHaveProperty("user.username", expect.stringMatching(/^kay-\d+$/));
 });
 
 it("watching it: health, events, metrics, a report and counters, as pasted", () => {

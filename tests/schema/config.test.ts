@@ -210,7 +210,7 @@ describe("ISSUER and AUDIENCE", () => {
   });
 
   test.for(["staging", "production"])("contract §2: in %s they are required", (ENVIRONMENT) => {
-    const required = ["APP_ORIGIN", "AUDIENCE", "ISSUER", "MAIL_TRANSPORT"];
+    const required = ["APP_ORIGIN", "AUDIENCE", "ISSUER", "MAIL_FROM", "MAIL_TRANSPORT"];
     expect(wrongSettings({ ...LEAST, ENVIRONMENT })).toEqual(required);
     expect(wrongSettings({ ...PRODUCTION, ENVIRONMENT, ISSUER: "" })).toEqual(["ISSUER"]);
     expect(wrongSettings({ ...PRODUCTION, ENVIRONMENT, AUDIENCE: "" })).toEqual(["AUDIENCE"]);

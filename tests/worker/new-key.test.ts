@@ -98,7 +98,7 @@ describe("keys:new", () => {
       inputs.map((input) => run(["--set"], input)),
     )) {
       expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-      expect(stderr).toMatch(/^the set .+\n$/);
+      expect(stderr).toMatch(/^keys:new: the set .+\n$/);
       expectNoSecret(stderr, [{ ...open, d }]);
     }
   });
@@ -114,7 +114,7 @@ describe("keys:new", () => {
     ];
     for (const { status, stdout, stderr } of await Promise.all(wrong.map((options) => run(options)))) {
       expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
-      expect(stderr).toMatch(/^usage: |^the key would end before it starts/);
+      expect(stderr).toMatch(/^keys:new: (?:usage: |the key would end before it starts)/);
     }
   });
 });

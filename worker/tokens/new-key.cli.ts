@@ -11,7 +11,8 @@ import { readSigningKeys } from "../../schema/signing-keys.ts";
 import { type NumericDate, toIso, toNumericDate } from "../../schema/time.ts";
 import { NEW_KEY_ALGORITHMS, newSigningJwk } from "./new-key.ts";
 
-const USAGE = "usage: keys:new [--alg EdDSA|ES256] [--starts-in MINUTES] [--ends-in DAYS] [--set < SET]";
+const USAGE =
+  "usage: npm run --silent keys:new -- [--alg EdDSA|ES256] [--starts-in MINUTES] [--ends-in DAYS] [--set < SET]";
 const MINUTE_SECONDS = 60;
 const DAY_SECONDS = 86_400;
 const WHOLE = /^[1-9][0-9]{0,5}$/;
@@ -74,7 +75,7 @@ function hint(kid: string, isSet: boolean): string {
   const life = `signs from ${when(createdAt)}${endsAt === null ? "" : ` to ${when(endsAt)}`}`;
   const place = isSet
     ? "Put this set in place of the one in JWT_SIGNING_KEYS."
-    : 'Append it to the set in JWT_SIGNING_KEYS: {"keys":[…]}.';
+    : 'Add it to the set in JWT_SIGNING_KEYS: {"keys":[…]}, at any place.';
   return `Key ${kid}, ${options.algorithm}, ${life}. ${place}\nThe old keys stay in it until their last tokens have expired (ACCESS_TOKEN_TTL).\n`;
 }
 
@@ -83,6 +84,6 @@ function when(at: NumericDate): string {
 }
 
 function fail(message: string): never {
-  process.stderr.write(`${message}\n`);
+  process.stderr.write(`keys:new: ${message}\n`);
   process.exit(1);
 }

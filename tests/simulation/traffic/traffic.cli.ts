@@ -2,18 +2,10 @@
  * `npm run simulate:traffic -- --seed S --mornings N`: honest mornings and attacks from seed S, with
  * the defaults and with stricter and looser numbers beside them. One line each.
  */
-import { parseArgs } from "node:util";
-import { seedFromClock } from "../run.ts";
+import { optionsOrExit } from "../options.ts";
 import { configWith, simulateTraffic } from "./run.ts";
 
-const { values } = parseArgs({
-  options: { mornings: { type: "string", default: "10" }, seed: { type: "string" } },
-});
-const mornings = Number(values.mornings);
-const seed = values.seed === undefined ? seedFromClock() : Number(values.seed);
-if (!Number.isSafeInteger(mornings) || mornings < 1 || !Number.isSafeInteger(seed) || seed < 0) {
-  throw new Error("--mornings and --seed are whole numbers");
-}
+const { count: mornings, seed } = optionsOrExit("simulate:traffic", "mornings", 10);
 
 const CHOICES: Record<string, Record<string, string>> = {
   defaults: {},
