@@ -6,13 +6,13 @@
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { cors } from "hono/cors";
 import { HTTPException } from "hono/http-exception";
-import { matchedRoutes } from "hono/route";
 import { TrieRouter } from "hono/router/trie-router";
 import { secureHeaders } from "hono/secure-headers";
 import { log } from "../schema/log.ts";
 import { toIso } from "../schema/time.ts";
+import { tellAdminRequest } from "./admin-audit.ts";
 import { tally } from "./audit.ts";
-import { type App, type AppContext, type AppEnv, factsOf } from "./context.ts";
+import { type App, type AppContext, type AppEnv, factsOf, routeOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
 import { Outage, PROBLEMS, type ProblemExtras, problemAnswer, Refusal } from "./http/problems.ts";
 import { countsToLimits } from "./http/route.ts";
@@ -80,11 +80,13 @@ app.use(async (c, next) => {
   c.set("bearer", null);
   c.set("userId", null);
   c.set("actor", null);
+  c.set("isTold", false);
   c.set("code", null);
   // Whoever hangs up half-way must not be able to stop a change from being written to the audit trail.
   const answered = next();
   c.executionCtx.waitUntil(answered);
   await answered;
+  tellAdminRequest(c);
   finish(c);
 });
 
@@ -209,6 +211,7 @@ app.onError(async (error, c) => {
   if (error instanceof Refusal) {
     c.set("code", error.code);
     if (error.code === "rate_limited") tally(c, "request_limited");
+    if (error.code === "address_blocked") tally(c, "request_blocked");
     return problemAnswer(error.code, { ...error.extras, ...(await inOldWords(c, error)) }, requestId);
   }
   if (error instanceof HTTPException && error.status < 500) {
@@ -261,7 +264,7 @@ function finish(c: AppContext): void {
     event: "request",
     request_id: requestId,
     method: c.req.method,
-    route: matchedRoutes(c).at(-1)?.path ?? "",
+    route: routeOf(c),
     status: c.res.status,
     ...(code === null ? {} : { code }),
   });

@@ -68,7 +68,11 @@ async function storeAnyway(db: D1Database, config: Config, events: readonly Audi
 
 async function storeSome(db: D1Database, config: Config, events: readonly AuditEvent[]): Promise<void> {
   const json = JSON.stringify(
-    events.map((event) => ({ ...event, risk: EVENT_RISKS[event.type] })),
+    events.map(({ count = 1, ...event }) => ({
+      ...event,
+      risk: EVENT_RISKS[event.type],
+      details: count > 1 ? { ...event.details, count } : event.details,
+    })),
     // Half a surrogate pair, as a text cut short ends in, is no text to SQLite.
     (_key, value: unknown) => (typeof value === "string" ? value.toWellFormed() : value),
   );

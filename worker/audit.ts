@@ -15,7 +15,7 @@ import { type AppContext, readClockMs, settingsOf } from "./context.ts";
 const GATHER_MS = 250;
 /** Kept over an outage of the Queue. */
 const WAITING_MAX = 1000;
-/** Limited requests are told one by one for so many addresses at a time, beyond which as one number. */
+/** Refused requests are told one by one for so many addresses at a time, beyond which as one number. */
 const TALLIES_MAX = 50;
 
 let waiting: AuditEvent[] = [];
@@ -24,17 +24,18 @@ let gatheringSinceMs = Number.NEGATIVE_INFINITY;
 
 /** What a route knows of an event; the request says the rest. */
 export type Telling = Pick<AuditEvent, "type"> &
-  Partial<Pick<AuditEvent, "userId" | "actor" | "sid" | "reason" | "details">>;
+  Partial<Pick<AuditEvent, "id" | "userId" | "actor" | "sid" | "reason" | "details">>;
 
-/** Tells an event of low risk, after the answer. One a type and request. */
+/** Tells an event of low risk, after the answer. One a type and request, unless `id` says otherwise. */
 export function tell(c: AppContext, telling: Telling): void {
+  c.set("isTold", true);
   waiting.push(eventOf(c, telling));
   gather(c);
 }
 
 /** Counts a refused request, in one event for all that its address is refused at this moment. */
-export function tally(c: AppContext, type: "request_limited"): void {
-  const event = eventOf(c, { type });
+export function tally(c: AppContext, type: "request_limited" | "request_blocked"): void {
+  const { actor, ...event } = eventOf(c, { type }); // of many requests, so of nobody's
   const isSame = (one: AuditEvent) => one.type === type && one.client.ip === event.client.ip;
   const found = waiting.find(isSame);
   const tallies = waiting.filter((one) => one.type === type).length;
@@ -65,9 +66,13 @@ export async function raiseAlarms(env: Env, events: readonly AuditEvent[]): Prom
   if (alarming.length > 0) await alertDesk(env).raise(alertsOf(alarming));
 }
 
-function eventOf(c: AppContext, telling: Telling): AuditEvent {
+/** The event as its request knows it. Who acts is whoever has signed in, unless the telling says otherwise. */
+export function eventOf(c: AppContext, telling: Telling): AuditEvent {
   const { now, requestId, client } = c.get("facts");
+  const signedIn = c.get("userId");
+  const actor = c.get("actor") ?? (signedIn === null ? null : `user:${signedIn}`);
   return {
+    ...(actor === null ? {} : { actor }),
     id: `${requestId}.${telling.type}`,
     at: now,
     userId: null,

@@ -4,6 +4,7 @@
  */
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { matchedRoutes } from "hono/route";
 import type { ClientView } from "../schema/audit-events.ts";
 import type { AccessClaims } from "../schema/claims.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
@@ -39,6 +40,8 @@ export type AppEnv = {
     userId: UserId | null;
     /** Who acts on an admin route. */
     actor: string | null;
+    /** Whether the request has told the trail anything itself. */
+    isTold: boolean;
     /** The stable code of the problem that was answered, for the log. */
     code: string | null;
   };
@@ -108,6 +111,11 @@ export function serviceOf(c: AppContext): Issuer {
   const { env, executionCtx: ctx } = c;
   const issuer = config.issuer ?? originOf(c);
   return { config, issuer, audience: config.audience ?? originOf(c), env, ctx };
+}
+
+/** The path of the route that the request met, with the names of its parameters and none of their values. */
+export function routeOf(c: AppContext): string {
+  return matchedRoutes(c).at(-1)?.path ?? "";
 }
 
 function originOf(c: AppContext): string {

@@ -204,6 +204,7 @@ export function accountDeleted(
     at,
     type: "account_deleted",
     userId,
+    actor: `user:${userId}`, // nobody else can
     sid: null,
     reason: null,
     requestId,

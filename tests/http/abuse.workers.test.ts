@@ -1,7 +1,7 @@
 /** Abuse of one address (contract §2, §3, §6): what is seen, what follows, and what it does not touch. */
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { trail } from "../support/audit.ts";
 import {
   type Answer,
@@ -63,6 +63,19 @@ describe("rapid login attempts: five failures in five minutes from one address",
     expect((await ask("/api/accounts/user", { token: user.access, address: user.address })).status).toBe(200);
     expect((await refresh(user.refresh, { address: user.address })).status).toBe(200);
     expect((await attempt(uniqueAddress(), user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("every request that they refuse is counted in the trail", async () => {
+    const address = uniqueAddress();
+    await wrongOnes(address, 5);
+    const refused = await Promise.all(Array.from({ length: 6 }, () => attempt(address, unique("nobody"))));
+    for (const answer of refused) expect(answer).toMatchObject(blocked);
+    const query = `SELECT coalesce(sum(coalesce(details ->> '$.count', 1)), 0) AS n FROM audit_events
+      WHERE type = 'request_blocked' AND risk = 'low' AND actor IS NULL AND ip = ?`;
+    await vi.waitFor(
+      async () => expect(await env.DB.prepare(query).bind(address).first()).toEqual({ n: 6 }),
+      { timeout: 10_000 },
+    );
   });
 
   it("of many at once, five at most are evaluated", async () => {

@@ -78,7 +78,60 @@ describe("the operator", () => {
         { type: "viewed_by_admin", actor, user_id: user.id, details: JSON.stringify({ actor, action }) },
       ]);
     }
-    expect((await asOperator("/api/admin/users/999999999")).status, "nobody was looked at").toBe(404);
+  });
+
+  it("asks for anything else, or in vain: that is told, with what came of it and without what was searched", async () => {
+    const user = await register();
+    const nobody = 999_999_999;
+    const admin = "/api/admin";
+    const security = `${admin}/security`;
+    const requests: [method: string, path: string, template: string, status: number, userId?: number][] = [
+      ["GET", `${admin}/users?query=${user.username}`, "/users", 200],
+      ["GET", `${admin}/users/${nobody}`, "/users/:id", 404, nobody],
+      ["PATCH", `${admin}/users/${nobody}`, "/users/:id", 404, nobody],
+      ["PATCH", `${admin}/users/${user.id}`, "/users/:id", 400, user.id],
+      ["POST", `${admin}/users/${nobody}/unlock`, "/users/:id/unlock", 404, nobody],
+      ["POST", `${admin}/users/${nobody}/revoke-sessions`, "/users/:id/revoke-sessions", 404, nobody],
+      ["DELETE", `${admin}/users/${user.id}/sessions/x`, "/users/:id/sessions/:sid", 404, user.id],
+      ["GET", `${admin}/roles/user`, "/roles/:role", 200],
+      ["PUT", `${admin}/roles/A`, "/roles/:role", 400],
+      ["GET", `${admin}/migration`, "/migration", 200],
+      ["POST", `${admin}/revoke-all`, "/revoke-all", 400],
+      ["GET", `${security}/events?user_id=${user.id}`, "/security/events", 200],
+      ["GET", `${security}/events?cursor=x`, "/security/events", 400],
+      ["GET", `${security}/metrics`, "/security/metrics", 200],
+      ["GET", `${security}/report`, "/security/report", 200],
+      ["GET", `${security}/blocks`, "/security/blocks", 200],
+      ["DELETE", `${security}/blocks/${uniqueAddress()}`, "/security/blocks/:ip", 404],
+    ];
+    const answers: Answer[] = [];
+    for (const [method, path] of requests) {
+      const body = path.endsWith(`/${nobody}`) ? { role: "user" } : {};
+      answers.push(await asOperator(path, method === "GET" ? {} : { method, body }));
+    }
+    for (const [index, [method, path, template, status, userId = null]] of requests.entries()) {
+      const answer = answers[index] as Answer;
+      expect(answer.status, `${method} ${path}`).toBe(status);
+      const told = await trail("request_id = ?", [requestOf(answer)], 1);
+      expect(told, `${method} ${path}`).toMatchObject([
+        { type: "admin_request", risk: "low", actor, user_id: userId, reason: null },
+      ]);
+      const details = { actor, action: `${method} ${admin}${template}`, status };
+      expect(JSON.parse(String(told[0]?.details))).toEqual(details);
+    }
+  });
+
+  it("is answered 503 while D1 is down: that is told, too, and a scrape of the counters is not", async () => {
+    const headers = { Authorization: `Bearer ${env.ADMIN_TOKEN}` };
+    const scrape = await asOperator("/metrics");
+    const path = "/api/admin/roles/user";
+    const answer = await askWith({ DB: down() }, path, { headers });
+    expect(answer.status).toBe(503);
+    const details = { actor, action: "GET /api/admin/roles/:role", status: 503 };
+    expect(await trail("request_id = ?", [requestOf(answer)], 1)).toMatchObject([
+      { type: "admin_request", details: JSON.stringify(details) },
+    ]);
+    expect(await trail("request_id = ?", [requestOf(scrape)], 0)).toEqual([]);
   });
 
   it("asks for what is so already: that is told, too", async () => {
@@ -126,4 +179,39 @@ it("a user who is no admin is refused and told of once an hour and session, howe
   const everythingDown = { DB: down(), AUDIT_QUEUE: down() };
   const headers = { Authorization: `Bearer ${user.access}` };
   expect((await askWith(everythingDown, "/api/admin/security/metrics", { headers })).status).toBe(403);
+});
+
+describe("who could be let in and is not is told of once an hour", () => {
+  const refusals = (userId: number) =>
+    trail("user_id = ? AND type = 'admin_request' AND actor = ?", [userId, `user:${userId}`], 1);
+
+  it("an admin whose session began without the second factor that is demanded", async () => {
+    const admin = await registerAs("admin");
+    const headers = { Authorization: `Bearer ${admin.access}` };
+    for (let i = 0; i < 2; i += 1) {
+      const answer = await askWith({ REQUIRE_MFA_FOR_ADMIN: "on" }, "/api/admin/users", { headers });
+      expect(answer.body.code).toBe("second_factor_required");
+    }
+    expect(await refusals(admin.id)).toMatchObject([
+      {
+        sid: admin.sid,
+        reason: "second_factor_required",
+        details: JSON.stringify({ action: "GET /api/admin/users", status: 403 }),
+      },
+    ]);
+  });
+
+  it("an API key, whatever it may do elsewhere", async () => {
+    const user = await register();
+    const body = { name: "one", permissions: ["profile:read"] };
+    const { key } = (await askAs(user, "/api/accounts/api-keys", { body })).body;
+    for (const path of ["/api/admin/security/events", "/api/admin/users", "/api/admin/security/events"])
+      expect((await askAs({ access: key }, path)).body.code).toBe("permission_denied");
+    expect(await refusals(user.id)).toMatchObject([
+      {
+        reason: "api_key_not_allowed",
+        details: JSON.stringify({ action: "GET /api/admin/security/events", status: 403 }),
+      },
+    ]);
+  });
 });

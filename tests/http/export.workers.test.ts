@@ -116,7 +116,8 @@ it("holds the newest 10,000 events and says that there are more; and the next on
   expect(body.security_events).toHaveLength(10_000);
   expect(body.security_events_truncated).toBe(true);
   expect(body.security_events.at(-1).at).toBe("1970-01-01T00:00:02.000Z");
-  await trail("user_id = ? AND type = 'account_exported'", [user.id], 1);
+  const told = await trail("user_id = ? AND type = 'account_exported'", [user.id], 1);
+  expect(told).toMatchObject([{ actor: `user:${user.id}` }]);
   expect((await exportOf(user)).body.security_events).toContainEqual(
     expect.objectContaining({
       type: "account_exported",

@@ -3,15 +3,15 @@
  * the operator's `ADMIN_TOKEN`. Default deny (ADM-01, ADM-04, ADM-05).
  */
 import { createMiddleware } from "hono/factory";
-import { matchedRoutes } from "hono/route";
 import type { AccessClaims } from "../../schema/claims.ts";
+import type { UserId } from "../../schema/ids.ts";
 import { hasSecondFactor } from "../../schema/mfa.ts";
 import { ADMIN_ROLE } from "../../schema/permissions.ts";
 import { hourOf } from "../../schema/security-hours.ts";
 import { tellBadToken } from "../abuse.ts";
-import { recordEvents } from "../audit.ts";
+import { eventOf, recordEvents, tell } from "../audit.ts";
 import { reach, userAuthority } from "../authorities.ts";
-import { type AppContext, type AppEnv, serviceOf } from "../context.ts";
+import { type AppContext, type AppEnv, routeOf, serviceOf } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { equalBytes } from "../passwords/equal-bytes.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
@@ -28,7 +28,9 @@ export const requireAdmin = (permission?: string) =>
     const token = presentedToken(c);
     const apiKey = presentedApiKey(c);
     if (apiKey !== null) {
-      const userId = await authenticateApiKey(c, apiKey, permission);
+      const onDenied = (keyId: string, userId: UserId) =>
+        tellRefused(c, keyId, { userId, sid: null, reason: "api_key_not_allowed" });
+      const userId = await authenticateApiKey(c, apiKey, permission, onDenied);
       c.set("userId", userId);
       c.set("actor", `user:${userId}`);
     } else if (token !== null && (await isOperatorToken(c, token))) {
@@ -55,12 +57,13 @@ export async function confirmAdmin(c: AppContext, claims: AccessClaims): Promise
     throw new Refusal("permission_denied");
   }
   if (serviceOf(c).config.requireMfaForAdmin === "on" && !hasSecondFactor(claims.amr)) {
+    tellRefused(c, claims.sid, { userId: claims.user_id, sid: claims.sid, reason: "second_factor_required" });
     throw new Refusal("second_factor_required");
   }
   c.set("actor", `user:${claims.user_id}`);
 }
 
-/** Lets a request through that shows the operator's token, and nobody else. */
+/** Lets a request through that shows the operator's token, and nobody else. What polls is nobody's action. */
 export const requireOperator = () =>
   createMiddleware<AppEnv>(async (c, next) => {
     const token = presentedToken(c);
@@ -69,7 +72,6 @@ export const requireOperator = () =>
       tellBadToken(c, token);
       throw new Refusal("invalid_access_token");
     }
-    c.set("actor", "operator");
     await next();
   });
 
@@ -96,18 +98,30 @@ async function isOperatorToken(c: AppContext, token: string): Promise<boolean> {
  * and hour, so that asking again and again fills nothing. It is refused whether it is recorded or not.
  */
 async function recordIntruder(c: AppContext, { user_id: userId, sid }: AccessClaims): Promise<void> {
-  const { now, requestId, client } = c.get("facts");
-  const event = {
-    id: `${sid}.admin_action_refused.${hourOf(now)}`,
-    at: now,
-    type: "admin_action_refused" as const,
+  const event = eventOf(c, {
+    id: `${sid}.admin_action_refused.${hourOf(c.get("facts").now)}`,
+    type: "admin_action_refused",
+    userId,
+    sid,
+    reason: "not_an_admin",
+    details: { action: `${c.req.method} ${routeOf(c)}` },
+  });
+  await recordEvents(c.env, [event]).catch(() => undefined);
+}
+
+/** Tells that somebody who could be let in was not: one event an hour, `by` a session or an API key. */
+function tellRefused(
+  c: AppContext,
+  by: string,
+  { userId, sid, reason }: { userId: UserId; sid: string | null; reason: string },
+): void {
+  tell(c, {
+    id: `${by}.admin_request.${reason}.${hourOf(c.get("facts").now)}`,
+    type: "admin_request",
     userId,
     actor: `user:${userId}`,
     sid,
-    reason: "not_an_admin",
-    requestId,
-    client,
-    details: { action: `${c.req.method} ${matchedRoutes(c).at(-1)?.path ?? ""}` },
-  };
-  await recordEvents(c.env, [event]).catch(() => undefined);
+    reason,
+    details: { action: `${c.req.method} ${routeOf(c)}`, status: 403 },
+  });
 }

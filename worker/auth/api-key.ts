@@ -24,6 +24,7 @@ export async function authenticateApiKey(
   c: AppContext,
   presented: string,
   permission: string | undefined,
+  onDenied?: (keyId: string, userId: UserId) => void,
 ): Promise<UserId> {
   const { now } = c.get("facts");
   const parsed = parseApiKey(presented);
@@ -41,6 +42,7 @@ export async function authenticateApiKey(
   await admitApiKey(c, key.key_id);
   const granted = [key.permissions, key.role_permissions ?? "[]"].map(storedPermissions);
   if (permission === undefined || !granted.every((permissions) => isAllowed(permissions, permission))) {
+    onDenied?.(key.key_id, userId);
     throw new Refusal("permission_denied");
   }
   if (isLastUseOld(key, now)) {

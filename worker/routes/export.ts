@@ -5,7 +5,7 @@
 import { z } from "@hono/zod-openapi";
 import { type NumericDate, toIso } from "../../schema/time.ts";
 import { accountSchema, accountView } from "../account-view.ts";
-import { recordEvents } from "../audit.ts";
+import { eventOf, recordEvents } from "../audit.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
@@ -89,7 +89,7 @@ const route = defineRoute(
 export function mountExport(app: App): void {
   serve(app, route, async (c) => {
     const { user_id, sid } = bearerOf(c);
-    const { now, client, requestId } = c.get("facts");
+    const { now } = c.get("facts");
     const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
     const command = { by, revokedBefore: by.revokedBefore };
     const [row, holdings, answer] = await Promise.all([
@@ -98,9 +98,8 @@ export function mountExport(app: App): void {
       reach("user_authority", () => userAuthority(c.env, user_id).listSessions(command)),
     ]);
     if (row === null || answer.kind === "denied") throw new Refusal("access_token_revoked");
-    const event = { id: `${requestId}.account_exported`, at: now, type: "account_exported" as const };
-    const about = { userId: user_id, sid, reason: null, requestId, client, details: {} };
-    await reach("database", () => recordEvents(c.env, [{ ...event, ...about }]));
+    const event = eventOf(c, { type: "account_exported", userId: user_id, sid });
+    await reach("database", () => recordEvents(c.env, [event]));
 
     const user = accountView(row);
     const document: z.infer<typeof exportSchema> = {
