@@ -1,17 +1,17 @@
 /**
- * What admins do to users: find them, page through them, change role and activity. The change and
- * the note that the user's object has not heard of it are one transaction of D1; whatever dies in
- * between, the run of every minute tells it.
+ * What admins do to users: find them, page through them, change role and activity. The change, its
+ * event and the note that the user's object has not heard of it are one transaction of D1; whatever
+ * dies in between, the run of every minute tells both.
  */
-
+import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
 import { emailKey, usernameKey } from "../schema/identity.ts";
 import type { UserId } from "../schema/ids.ts";
 import type { NumericDate } from "../schema/time.ts";
 import type { HearOfUser, HearOfUserAnswer } from "../schema/user-authority.ts";
 import type { UserRow } from "../schema/users.ts";
-import { recordEvents } from "./audit.ts";
 import { reach } from "./authorities.ts";
 import { tellOf } from "./hear-of-user.ts";
+import { tellAtOnce } from "./untold-events.ts";
 import { COLUMNS } from "./users.ts";
 
 /** A request that is still under way tells it itself. */
@@ -19,7 +19,8 @@ const UNTOLD_AFTER_SECONDS = 30;
 const UNTOLD_MAX = 100;
 /** Above every character that a name can have: the end of a prefix's range. */
 const LAST_CHARACTER = "\u{10FFFF}";
-const NOBODY = { ip: null, country: null, userAgent: null };
+/** Between user and version, in an event's id. */
+const CHANGED = ".user_changed_by_admin.";
 
 /**
  * A page of users in the order of their ids, so that new ones never move it: after the id `after`,
@@ -42,6 +43,7 @@ export async function findUsers(
 
 export type UserChange = { role: string | null; isActive: boolean | null };
 type Pending = { version: number; actor: string };
+type Asked = Pick<HearOfUser, "client" | "requestId"> & { now: NumericDate };
 /** `pending`: what the user's object must still hear, of this change or an earlier one. */
 export type ChangedUser =
   | { kind: "unknown" }
@@ -56,10 +58,11 @@ export async function changeUser(
   db: D1Database,
   id: UserId,
   { role, isActive }: UserChange,
-  { actor, now }: { actor: string; now: NumericDate },
+  { actor, ...asked }: Asked & { actor: string },
 ): Promise<ChangedUser> {
   const active = isActive === null ? null : Number(isActive);
-  const [, , after, untold] = await reach("database", () =>
+  const event = JSON.stringify(changeEvent(id, asked, actor, {}));
+  const [, , , after, untold] = await reach("database", () =>
     db.batch([
       db
         .prepare(
@@ -77,7 +80,16 @@ export async function changeUser(
            SELECT id, version, ?2, ?3 FROM users WHERE id = ?1 AND changes() > 0
            ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at`,
         )
-        .bind(id, actor, now),
+        .bind(id, actor, asked.now),
+      db
+        .prepare(
+          `INSERT INTO untold_events (id, at, event)
+           SELECT key, ?3, json_set(?2, '$.id', key, '$.details.role', role,
+             '$.details.is_active', json(iif(is_active, 'true', 'false')))
+           FROM (SELECT id || '${CHANGED}' || version AS key, role, is_active
+             FROM users WHERE id = ?1 AND changes() > 0)`,
+        )
+        .bind(id, event, asked.now),
       db.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`).bind(id),
       db.prepare("SELECT version, actor FROM user_changes WHERE user_id = ?").bind(id),
     ]),
@@ -90,14 +102,14 @@ export async function changeUser(
 }
 
 /**
- * Tells the user's object of the change, then the audit trail, then forgets that it had to: a new
- * role is felt by new tokens only, so the older ones die; who is inactive has no session left.
+ * Tells the user's object of the change, then forgets that it had to, and tells the audit trail: a
+ * new role is felt by new tokens only, so the older ones die; who is inactive has no session left.
  */
 export async function tellChange(
   env: Env,
   row: UserRow,
   { version, actor }: Pending,
-  origin: Pick<HearOfUser, "client" | "requestId" | "revokedBefore"> & { now: NumericDate },
+  origin: Asked & Pick<HearOfUser, "revokedBefore">,
 ): Promise<HearOfUserAnswer> {
   const { now, ...from } = origin;
   const isActive = row.is_active === 1;
@@ -109,25 +121,32 @@ export async function tellChange(
     actor,
     ...from,
   });
+  const details = { role: row.role, is_active: isActive, sessions_ended: answer.revoked };
+  const event = { ...changeEvent(row.id, origin, actor, details), id: `${row.id}${CHANGED}${version}` };
+  const forget = "DELETE FROM user_changes WHERE user_id = ? AND version <= ?";
+  // Noted already by the request that made the change, if one did: whose and when it was stays as it is.
+  const note = `
+    INSERT INTO untold_events (id, at, event) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET
+      event = json_set(event, '$.details.sessions_ended', excluded.event ->> '$.details.sessions_ended')`;
   await reach("database", () =>
-    recordEvents(env, [
-      {
-        id: `${row.id}.user_changed_by_admin.${version}`,
-        at: now,
-        type: "user_changed_by_admin",
-        userId: row.id,
-        actor,
-        sid: null,
-        reason: null,
-        client: from.client,
-        requestId: from.requestId,
-        details: { actor, role: row.role, is_active: isActive, sessions_ended: answer.revoked },
-      },
+    env.DB.batch([
+      env.DB.prepare(note).bind(event.id, now, JSON.stringify(event)),
+      env.DB.prepare(forget).bind(row.id, version),
     ]),
   );
-  const forget = "DELETE FROM user_changes WHERE user_id = ? AND version <= ?";
-  await reach("database", () => env.DB.prepare(forget).bind(row.id, version).run());
+  await tellAtOnce(env, now);
   return answer;
+}
+
+/** Its id ends in the version of the user that the change has made, which D1 knows. */
+function changeEvent(
+  userId: number,
+  { now, client, requestId }: Asked,
+  actor: string,
+  details: AuditEvent["details"],
+): AuditEvent {
+  const about = { userId, actor, sid: null, reason: null, requestId, client };
+  return { id: "", at: now, type: "user_changed_by_admin", ...about, details: { actor, ...details } };
 }
 
 /**
@@ -145,7 +164,7 @@ export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
   const faults: unknown[] = [];
   for (const row of results) {
     const requestId = `${row.id}.untold.${row.told_version}`;
-    const origin = { client: NOBODY, requestId, revokedBefore: 0, now };
+    const origin = { client: NO_CLIENT, requestId, revokedBefore: 0, now };
     const pending = { version: row.told_version, actor: row.actor };
     await tellChange(env, row, pending, origin).catch((fault: unknown) => faults.push(fault));
   }

@@ -4,9 +4,11 @@
  */
 import { base64url } from "jose";
 import { API_KEYS_PER_USER_MAX } from "../schema/api-keys.ts";
+import type { AuditEvent } from "../schema/audit-events.ts";
 import type { UserId } from "../schema/ids.ts";
 import type { NumericDate } from "../schema/time.ts";
 import { reach } from "./authorities.ts";
+import { noteIfChanged } from "./untold-events.ts";
 
 /** `last_used_at` is written at most once in so many seconds. */
 const LAST_USED_SECONDS = 60;
@@ -61,27 +63,39 @@ export type NewKey = {
   expiresAt: NumericDate | null;
 };
 
-/** False if the user has as many keys as one may have: one statement, so that no race makes more. */
-export async function insertKey(db: D1Database, key: NewKey): Promise<boolean> {
+/** False if the user has as many keys as one may have: one statement, so that no race makes more. Notes the event. */
+export async function insertKey(db: D1Database, key: NewKey, event: AuditEvent): Promise<boolean> {
   const { keyId, userId, name, digest, permissions, now, expiresAt } = key;
-  const { meta } = await reach("database", () =>
-    db
-      .prepare(
-        `INSERT INTO api_keys (key_id, user_id, name, digest, permissions, created_at, expires_at)
-         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-         WHERE (SELECT count(*) FROM api_keys WHERE user_id = ?2) < ?8`,
-      )
-      .bind(keyId, userId, name, digest, JSON.stringify(permissions), now, expiresAt, API_KEYS_PER_USER_MAX)
-      .run(),
+  const [made] = await reach("database", () =>
+    db.batch([
+      db
+        .prepare(
+          `INSERT INTO api_keys (key_id, user_id, name, digest, permissions, created_at, expires_at)
+           SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+           WHERE (SELECT count(*) FROM api_keys WHERE user_id = ?2) < ?8`,
+        )
+        .bind(
+          ...[keyId, userId, name, digest, JSON.stringify(permissions), now, expiresAt],
+          API_KEYS_PER_USER_MAX,
+        ),
+      noteIfChanged(db, event),
+    ]),
   );
-  return meta.changes > 0;
+  return (made?.meta.changes ?? 0) > 0;
 }
 
-/** Revokes one of the user's own keys; false if there is none of this id. */
-export async function deleteKey(db: D1Database, userId: UserId, keyId: string): Promise<boolean> {
+/** Revokes one of the user's own keys and notes the event; false if there is none of this id. */
+export async function deleteKey(
+  db: D1Database,
+  userId: UserId,
+  keyId: string,
+  event: AuditEvent,
+): Promise<boolean> {
   const statement = db.prepare("DELETE FROM api_keys WHERE key_id = ? AND user_id = ? RETURNING key_id");
-  const { results } = await reach("database", () => statement.bind(keyId, userId).all());
-  return results.length > 0;
+  const [gone] = await reach("database", () =>
+    db.batch([statement.bind(keyId, userId), noteIfChanged(db, event)]),
+  );
+  return (gone?.results.length ?? 0) > 0;
 }
 
 /** True if a use at `now` is worth writing down. */

@@ -1,6 +1,8 @@
 /** How far the move from Django has come, and its end. Every call can throw an `Outage` (503). */
+import type { AuditEvent } from "../schema/audit-events.ts";
 import type { NumericDate } from "../schema/time.ts";
 import { reach } from "./authorities.ts";
+import { noteIfChanged } from "./untold-events.ts";
 
 export type Progress = {
   finished_at: NumericDate | null;
@@ -40,17 +42,17 @@ export async function findProgress(db: D1Database, now: NumericDate): Promise<Pr
   return progress;
 }
 
-/** Ends it for good; when it ended, which is the first time that it was asked for. */
-export async function finishMigration(db: D1Database, actor: string, now: NumericDate): Promise<NumericDate> {
-  const [, ended] = await reach("database", () =>
-    db.batch<{ at: NumericDate }>([
+/** Ends it for good and notes the event; false if it had ended before, which is left as it was. */
+export async function finishMigration(db: D1Database, actor: string, event: AuditEvent): Promise<boolean> {
+  const [ended] = await reach("database", () =>
+    db.batch([
       db
         .prepare(
           "INSERT INTO migration_end (one, finished_at, actor) VALUES (1, ?, ?) ON CONFLICT DO NOTHING",
         )
-        .bind(now, actor),
-      db.prepare("SELECT finished_at AS at FROM migration_end"),
+        .bind(event.at, actor),
+      noteIfChanged(db, event),
     ]),
   );
-  return ended?.results[0]?.at ?? now;
+  return (ended?.meta.changes ?? 0) > 0;
 }

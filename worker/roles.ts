@@ -3,6 +3,7 @@
  * once in a few seconds, in the background while traffic flows. A role that is not there may do
  * nothing. Also the only SQL of `roles`.
  */
+import type { AuditEvent } from "../schema/audit-events.ts";
 import type { AccessClaims } from "../schema/claims.ts";
 import { log } from "../schema/log.ts";
 import { ROLES_MAX, scopeOf, storedPermissions } from "../schema/permissions.ts";
@@ -10,6 +11,7 @@ import { isFresh, type NumericDate, toIso, toNumericDate } from "../schema/time.
 import { reach } from "./authorities.ts";
 import { readClockMs } from "./context.ts";
 import { Outage } from "./http/problems.ts";
+import { noteIfChanged } from "./untold-events.ts";
 
 /** How long a change of a role's permissions may be unknown here; the isolate that makes it knows at once. */
 const FRESH_MS = 5000;
@@ -74,25 +76,28 @@ export async function findRole(db: D1Database, name: string): Promise<string[] |
 /** What `putRole` did. `full`: there are as many roles as there may be. */
 export type PutRole = "created" | "changed" | "unchanged" | "full";
 
-/** Creates a role or replaces its permissions (sorted, each once). One transaction. */
+/** Creates a role or replaces its permissions (sorted, each once), and notes the event of either. One transaction. */
 export async function putRole(
   db: D1Database,
   name: string,
   permissions: readonly string[],
   now: NumericDate,
+  eventOf: (done: "created" | "changed") => AuditEvent,
 ): Promise<PutRole> {
   const json = JSON.stringify(permissions);
-  const [changed, created, found] = await reach("database", () =>
+  const [changed, , created, , found] = await reach("database", () =>
     db.batch([
       db
         .prepare("UPDATE roles SET permissions = ?2, updated_at = ?3 WHERE name = ?1 AND permissions <> ?2")
         .bind(name, json, now),
+      noteIfChanged(db, eventOf("changed")),
       db
         .prepare(
           `INSERT INTO roles (name, permissions, updated_at) SELECT ?1, ?2, ?3
            WHERE NOT EXISTS (SELECT 1 FROM roles WHERE name = ?1) AND (SELECT count(*) FROM roles) < ?4`,
         )
         .bind(name, json, now, ROLES_MAX),
+      noteIfChanged(db, eventOf("created")),
       db.prepare("SELECT 1 FROM roles WHERE name = ?").bind(name),
     ]),
   );

@@ -19,6 +19,7 @@ import { finishDeletions } from "./deletion.ts";
 import { newRequestId } from "./entropy.ts";
 import { examine } from "./health.ts";
 import { rotateSecrets } from "./mfa/rotation.ts";
+import { tellUntoldEvents } from "./untold-events.ts";
 
 /** As in `wrangler.toml`. */
 const EVERY_MINUTE = "* * * * *";
@@ -45,7 +46,9 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
   const { config } = settings;
   // Each is tried, whatever becomes of the others; a throw marks the run as failed.
   const done = await Promise.allSettled([
-    ...(isFor(EVERY_MINUTE) ? [tellHealth(env, settings, now), tellUntold(env, now)] : []),
+    ...(isFor(EVERY_MINUTE)
+      ? [tellHealth(env, settings, now), tellUntold(env, now), tellUntoldEvents(env, now)]
+      : []),
     ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
     ...(isFor(DAILY)
       ? [

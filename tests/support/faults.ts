@@ -13,6 +13,17 @@ export function down<Binding extends object>(): Binding {
   return new Proxy({} as Binding, { get: () => broken });
 }
 
+/** Bindings with which nothing reaches the audit trail: D1 takes all but its rows, and the Queue is down. */
+export function withoutTrail(): { DB: D1Database; AUDIT_QUEUE: Queue } {
+  const DB = new Proxy(env.DB, {
+    get: (db, name) => {
+      if (name !== "prepare") return Reflect.get(db, name).bind(db);
+      return (sql: string) => (/audit_events|security_hours/.test(sql) ? broken() : db.prepare(sql));
+    },
+  });
+  return { DB, AUDIT_QUEUE: down<Queue>() };
+}
+
 /** A namespace whose stubs cannot be reached. */
 export function unreachable<Namespace extends object>(): Namespace {
   return { getByName: () => down() } as unknown as Namespace;

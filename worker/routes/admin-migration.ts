@@ -2,12 +2,12 @@
 import { z } from "@hono/zod-openapi";
 import { isLegacyOpen } from "../../schema/legacy.ts";
 import { toIso } from "../../schema/time.ts";
-import { recordEvents } from "../audit.ts";
+import { adminEvent, tellWithoutEffect } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
-import { reach } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { findProgress, finishMigration, type Progress } from "../migration.ts";
+import { tellAtOnce } from "../untold-events.ts";
 
 const count = z.int().nonnegative();
 const progressSchema = z
@@ -44,7 +44,7 @@ const read = defineRoute(
 );
 
 const finish = defineRoute(
-  { ...rules, cost: "3 D1 queries (2 rows written)" },
+  { ...rules, cost: "2 D1 queries, 1 transaction (1 row and the event), 4 more to tell it" },
   {
     method: "post",
     path: "/api/admin/migration/finish",
@@ -58,13 +58,11 @@ export function mountAdminMigration(app: App): void {
   serve(app, read, async (c) => c.json(shown(c, await findProgress(c.env.DB, c.get("facts").now)), 200));
 
   serve(app, finish, async (c) => {
-    const { now, requestId, client } = c.get("facts");
-    const actor = actorOf(c);
-    const at = await finishMigration(c.env.DB, actor, now);
-    const about = { userId: null, actor, sid: null, reason: null, requestId, client, details: {} };
-    const event = { id: `${at}.migration_finished`, at, type: "migration_finished" as const, ...about };
-    await reach("database", () => recordEvents(c.env, [event]));
-    return c.json(shown(c, await findProgress(c.env.DB, now)), 200);
+    const event = adminEvent(c, "migration_finished", { userId: null, details: {} });
+    const isNews = await finishMigration(c.env.DB, actorOf(c), event);
+    if (isNews) await tellAtOnce(c.env, event.at);
+    else tellWithoutEffect(c, "finish_migration", null);
+    return c.json(shown(c, await findProgress(c.env.DB, c.get("facts").now)), 200);
   });
 }
 

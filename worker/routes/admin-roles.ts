@@ -1,11 +1,12 @@
 /** `/api/admin/roles/{role}`: what a role may do. A role that is put for the first time begins to exist. */
 import { z } from "@hono/zod-openapi";
 import { ADMIN_ROLE, EVERYTHING, isRoleName, permissionList } from "../../schema/permissions.ts";
-import { recordAdminAction } from "../admin-audit.ts";
+import { adminEvent, tellWithoutEffect } from "../admin-audit.ts";
 import type { App } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { findRole, putRole } from "../roles.ts";
+import { tellAtOnce } from "../untold-events.ts";
 
 const PATH = "/api/admin/roles/{role}";
 const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [] };
@@ -26,7 +27,11 @@ const get = defineRoute(
 );
 
 const put = defineRoute(
-  { ...rules, cost: "1 D1 transaction (2 rows written with the event)", missing: "Permissions are required" },
+  {
+    ...rules,
+    cost: "1 D1 transaction (2 rows written with the event), 4 more to tell it",
+    missing: "Permissions are required",
+  },
   {
     method: "put",
     path: PATH,
@@ -59,10 +64,14 @@ export function mountAdminRoles(app: App): void {
       const message = `must hold ${EVERYTHING}: an admin may do everything`;
       throw new Refusal("invalid_request", { details: [{ field: "permissions", message }] });
     }
-    const done = await putRole(c.env.DB, role, permissions, c.get("facts").now);
+    const eventOf = (result: "created" | "changed") => {
+      const details = { role, permissions: permissions.join(" "), result };
+      return adminEvent(c, "role_permissions_changed", { userId: null, details });
+    };
+    const done = await putRole(c.env.DB, role, permissions, c.get("facts").now, eventOf);
     if (done === "full") throw new Refusal("too_many");
-    const details = { role, permissions: permissions.join(" "), result: done };
-    await recordAdminAction(c, "role_permissions_changed", { userId: null, details });
+    if (done === "unchanged") tellWithoutEffect(c, "change_role", null);
+    else await tellAtOnce(c.env, c.get("facts").now);
     return c.json({ role, permissions }, done === "created" ? 201 : 200);
   });
 }

@@ -71,7 +71,7 @@ const get = defineRoute(
 const patch = defineRoute(
   {
     ...rules,
-    cost: "3 D1 transactions (4 rows written), 1 UserAuthority call (3 rows and 1 a session, 1 alarm); nothing to change: 1 D1 transaction",
+    cost: "2 D1 transactions (5 rows written), 4 more to tell it, 1 UserAuthority call (3 rows and 1 a session, 1 alarm); nothing to change: 1 D1 transaction",
   },
   {
     method: "patch",
@@ -128,7 +128,7 @@ export function mountAdminUsers(app: App): void {
     await refuseOwn(c, id, change);
     const { now, client, requestId } = c.get("facts");
     const actor = c.get("actor") ?? "";
-    const changed = await changeUser(c.env.DB, id, change, { actor, now });
+    const changed = await changeUser(c.env.DB, id, change, { actor, now, client, requestId });
     if (changed.kind === "unknown") throw new Refusal("not_found");
     if (changed.kind === "last_admin") {
       await recordRefusal(c, id, "last_admin", change);

@@ -7,18 +7,21 @@ import {
   KEY_ID_BYTES,
   SECRET_BYTES,
 } from "../../schema/api-keys.ts";
+import type { AuditEvent } from "../../schema/audit-events.ts";
 import type { UserId } from "../../schema/ids.ts";
+import { log } from "../../schema/log.ts";
 import { isAllowed, permissionList, storedPermissions } from "../../schema/permissions.ts";
 import { type NumericDate, toIso } from "../../schema/time.ts";
 import { type ApiKeyRow, deleteKey, digestOf, insertKey, listKeys } from "../api-keys.ts";
-import { recordEvents } from "../audit.ts";
+import { eventOf } from "../audit.ts";
 import { bearerOf } from "../auth/bearer.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App, AppContext } from "../context.ts";
 import { newTokenId, randomBytes } from "../entropy.ts";
-import { Refusal } from "../http/problems.ts";
+import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { permissionsOf } from "../roles.ts";
+import { tellAtOnce } from "../untold-events.ts";
 import { findUser } from "../users.ts";
 
 const PATH = "/api/accounts/api-keys";
@@ -71,7 +74,7 @@ const list = defineRoute(
 const create = defineRoute(
   {
     ...rules,
-    cost: "1 D1 read, 1 insert (2 rows), 1 for the event, 2 UserAuthority calls (2 rows written, 1 alarm), 1 signature checked",
+    cost: "1 D1 read, 1 transaction (2 rows and the event), 4 more to tell it, 2 UserAuthority calls (2 rows written, 1 alarm), 1 signature checked",
     missing: "Name and permissions are required",
   },
   {
@@ -88,7 +91,10 @@ const create = defineRoute(
 );
 
 const revoke = defineRoute(
-  { ...rules, cost: "1 D1 delete (2 rows), 1 row for the event, 1 UserAuthority call, 1 signature checked" },
+  {
+    ...rules,
+    cost: "1 D1 transaction (2 rows and the event), 4 more to tell it, 1 UserAuthority call, 1 signature checked",
+  },
   {
     method: "delete",
     path: `${PATH}/{key_id}`,
@@ -121,46 +127,46 @@ export function mountApiKeys(app: App): void {
     if (owner === null) throw new Refusal("access_token_revoked");
     const { key, keyId, secret } = formatApiKey(randomBytes(KEY_ID_BYTES), randomBytes(SECRET_BYTES));
     const digest = await digestOf(secret);
-    const isMade = await insertKey(c.env.DB, { keyId, userId, name, digest, permissions, now, expiresAt });
-    if (!isMade) throw new Refusal("too_many");
-    await record(c, "api_key_created", { key_id: keyId, permissions: permissions.join(" ") });
+    const made = { keyId, userId, name, digest, permissions, now, expiresAt };
+    const event = keyEvent(c, "api_key_created", { key_id: keyId, permissions: permissions.join(" ") });
+    if (!(await insertKey(c.env.DB, made, event))) throw new Refusal("too_many");
+    await tellAtOnce(c.env, now);
     if (owner.email !== null) await tellOwner(c, userId, owner.email, now);
     const shown = { key_id: keyId, name, created_at: now, expires_at: expiresAt, last_used_at: null };
     return c.json({ ...keyView({ ...shown, permissions: JSON.stringify(permissions) }), key }, 201);
   });
   serve(app, revoke, async (c) => {
     const { key_id } = c.req.valid("param");
-    const isGone = isKeyId(key_id) && (await deleteKey(c.env.DB, bearerOf(c).user_id, key_id));
+    const event = keyEvent(c, "api_key_revoked", { key_id });
+    const isGone = isKeyId(key_id) && (await deleteKey(c.env.DB, bearerOf(c).user_id, key_id, event));
     if (!isGone) throw new Refusal("not_found");
-    await record(c, "api_key_revoked", { key_id });
+    await tellAtOnce(c.env, event.at);
     return c.body(null, 204);
   });
 }
 
-/** A key outlives sessions and passwords, so its owner hears of it. */
+/**
+ * A key outlives sessions and passwords, so its owner hears of it. Should that fail, the key is made
+ * all the same: to keep back its only answer would leave a key that nobody has.
+ */
 async function tellOwner(c: AppContext, userId: UserId, to: string, at: NumericDate): Promise<void> {
   const mail = { kind: "api_key_created" as const, userId, to, at };
-  await reach("user_authority", () => userAuthority(c.env, userId).orderMail({ id: newTokenId(), mail }));
+  try {
+    await reach("user_authority", () => userAuthority(c.env, userId).orderMail({ id: newTokenId(), mail }));
+  } catch (error) {
+    if (!(error instanceof Outage)) throw error;
+    const { requestId } = c.get("facts");
+    log(toIso(at), { level: "error", event: "notice_not_ordered", request_id: requestId, reason: mail.kind });
+  }
 }
 
-async function record(
+function keyEvent(
   c: AppContext,
   type: "api_key_created" | "api_key_revoked",
   details: { key_id: string; permissions?: string },
-): Promise<void> {
-  const { now, client, requestId } = c.get("facts");
+): AuditEvent {
   const { user_id: userId, sid } = bearerOf(c);
-  const event = {
-    id: `${details.key_id}.${type}`,
-    at: now,
-    type,
-    userId,
-    sid,
-    reason: null,
-    requestId,
-    client,
-  };
-  await reach("database", () => recordEvents(c.env, [{ ...event, details }]));
+  return eventOf(c, { id: `${details.key_id}.${type}`, type, userId, sid, details });
 }
 
 function keyView(row: ApiKeyRow): z.infer<typeof keySchema> {
