@@ -18,11 +18,12 @@ export async function provePassword(c: AppContext, user: UserRow, password: stri
   const { client, requestId } = c.get("facts");
   const proven = await guess(c, { userId, typed: username, track }, async (attempt) => {
     const { matches } = await verifyPassword(password, user.password_hash);
-    if (!matches || user.is_active !== 1) return null;
+    if (!matches) return "wrong_password";
+    if (user.is_active !== 1) return "inactive";
     const outcome = user.has_second_factor === 1 ? ("not_tried" as const) : ("success" as const);
     const command = { ...attempt, outcome, userId, client, requestId };
     await reach("user_authority", () => userAuthority(c.env, userId).settleAttempt(command));
-    return true;
+    return attempt;
   });
   if (proven === null) throw new Refusal("invalid_credentials");
 }

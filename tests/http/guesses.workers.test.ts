@@ -1,6 +1,7 @@
 /** Every path that checks a password or a code goes through one gate (LCK-01, LCK-06, PWD-05). */
 import { afterEach, describe, expect, it } from "vitest";
 import { askAs } from "../support/admin.ts";
+import { trail } from "../support/audit.ts";
 import { type Answer, ask, PASSWORD, register, type SignedIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { hashesOf } from "../support/hashes.ts";
@@ -96,6 +97,46 @@ describe("LCK-01, LCK-06: of forty guesses at once, five at most are looked at, 
     expect(await way.right()).toMatchObject(LOCKED);
     expect(Number((await way.right()).headers.get("Retry-After"))).toBeGreaterThan(1700);
   });
+});
+
+describe("a wrong guess of a session is told, and why", () => {
+  const failures = async ({ id }: SignedIn, count: number) => {
+    const rows = await trail("user_id = ? AND type = 'reauthentication_failed'", [id], count);
+    return rows.map(({ actor, sid, reason }) => ({ actor, sid, reason })).sort(byReason);
+  };
+  const byReason = (one: { reason: unknown }, other: { reason: unknown }) =>
+    String(one.reason).localeCompare(String(other.reason));
+  const by = (user: SignedIn, reason: string) => ({ actor: `user:${user.id}`, sid: user.sid, reason });
+
+  it("a change of password and of e-mail, a first code, until it is locked", async () => {
+    const user = await register();
+    await askAs(user, PATH, { method: "POST" });
+    const change = { current_password: "wrong", new_password: NEW_PASSWORD };
+    await post(user, "/api/accounts/password/change", change);
+    await post(user, "/api/accounts/email/change", { email: `new-${user.email}`, password: "wrong" });
+    for (let i = 0; i < 3; i += 1) await post(user, `${PATH}/activate`, { code: "1" });
+    expect(await post(user, "/api/accounts/password/change", change)).toMatchObject(LOCKED);
+    const reasons = ["locked", "wrong_code", "wrong_code", "wrong_code", "wrong_password", "wrong_password"];
+    expect(await failures(user, 6)).toEqual(reasons.map((reason) => by(user, reason)));
+  });
+
+  it("taking a factor off and leaving, which ask for both", async () => {
+    const user = await registerProtected();
+    for (const path of [PATH, "/api/accounts/user"]) {
+      await remove(user, path, { password: "wrong", code: codeOf(user.secret) });
+      await remove(user, path, { password: PASSWORD, code: wrongCode(user.secret) });
+    }
+    const reasons = ["wrong_code", "wrong_code", "wrong_password", "wrong_password"];
+    expect(await failures(user, 4)).toEqual(reasons.map((reason) => by(user, reason)));
+  });
+});
+
+it("a right password that is stopped at the second factor is told, and is no failure", async () => {
+  const user = await registerProtected();
+  await mfaTokenOf(user);
+  const told = await trail("user_id = ? AND type = 'second_factor_asked'", [user.id], 1);
+  expect(told).toMatchObject([{ risk: "low", actor: null, ip: expect.any(String) }]);
+  expect(await trail("user_id = ? AND type = 'login_failed'", [user.id], 0)).toEqual([]);
 });
 
 it("LCK-07: with a second factor the password alone clears nothing, so a session gets no sixth code", async () => {

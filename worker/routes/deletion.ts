@@ -55,7 +55,8 @@ export function mountDeletion(app: App): void {
       const { matches } = await verifyPassword(password, row.password_hash);
       const found = factor === null ? null : await proveCode(c, factor, code ?? "");
       // One answer for both: neither tells whether the other was right.
-      if (!matches || (factor !== null && found === null)) return null;
+      if (!matches) return "wrong_password";
+      if (factor !== null && found === null) return "wrong_code";
       if (factor !== null && found !== null) {
         const isSpent = !(await spendCode(c, factor, found, { ...attempt, outcome: "not_tried" }));
         if (isSpent) throw new Refusal("invalid_credentials"); // as a wrong one, and no guess

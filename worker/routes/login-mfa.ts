@@ -4,7 +4,6 @@
  */
 import { z } from "@hono/zod-openapi";
 import type { UserRow } from "../../schema/users.ts";
-import { tell } from "../audit.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
@@ -62,28 +61,23 @@ export function mountLoginMfa(app: App): void {
       throw new Refusal("invalid_mfa_token");
     }
     const device = await deviceOf(c);
-    const tellFailure = (reason: string) => tell(c, { type: "login_failed", userId, reason });
     const target = {
       userId,
       typed: user.username,
       track: trackOf(device, userId),
       isSecondStep: true,
-      onLocked: () => tellFailure("locked"),
     };
     const name = device_name ?? wishes.deviceName;
     const grant = await guess(c, target, (attempt) =>
       open(c, { token, user, enrolment, code, name, attempt }),
     );
-    if (grant === null) {
-      tellFailure("wrong_code");
-      throw new Refusal("invalid_mfa_code");
-    }
+    if (grant === null) throw new Refusal("invalid_mfa_code");
     return answerLogin(c, grant, device, by ?? wishes.transport);
   });
 }
 
 /**
- * Opens the session that a right code is worth, or null for a wrong one. All of it inside the gate:
+ * Opens the session that a right code is worth, or says that it is wrong. All of it inside the gate:
  * what is thrown here is no wrong guess, a code that was used before included, which nobody guesses.
  */
 async function open(
@@ -99,7 +93,7 @@ async function open(
 ) {
   const { token, user, enrolment, code, name, attempt } = step;
   const proven = await proveCode(c, enrolment, code);
-  if (proven === null) return null;
+  if (proven === null) return "wrong_code" as const;
   const { email } = user;
   const notice = { kind: "recovery_code_used" as const, userId: enrolment.userId, at: c.get("facts").now };
   const isTold = proven.kind === "recovery" && email !== null;

@@ -10,7 +10,7 @@ import { tell } from "../audit.ts";
 import { deviceOf, type KnownDevice, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
-import { type Attempt, guess, nameKey } from "../guess.ts";
+import { type Attempt, guess } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { answerLogin, deviceName } from "../login.ts";
@@ -88,28 +88,23 @@ async function authenticate(
 ): Promise<Proven | null> {
   const { user, decoyHash, isTrimmed } = await findTyped(c, typed);
   const userId = user?.id ?? null;
-  // A name that nobody has may be a password in the wrong field: only a keyed hash of it is told.
-  const details = userId === null ? { name_hash: await nameKey(c, typed) } : {};
-  const tellFailure = (reason: string) => tell(c, { type: "login_failed", userId, reason, details });
-  const target = { userId, typed, track: trackOf(device, userId), onLocked: () => tellFailure("locked") };
+  const target = { userId, typed, track: trackOf(device, userId) };
   return guess(c, target, async (attempt) => {
     if (user === null) {
       // Some other user's hash, always the same one for this name, decides what this must cost.
       await (decoyHash === null ? decoyWork(password) : verifyTyped(c, password, decoyHash));
-      tellFailure("unknown_name");
-      return null;
+      return "unknown_name";
     }
     const verdict = await verifyTyped(c, password, user.password_hash);
     const isPadded = isTrimmed || verdict.isTrimmed;
     const matches = verdict.matches && (!isPadded || verdict.needsRehash); // by a hash of ours, exactly
-    if (!matches || user.is_active !== 1) {
-      tellFailure(matches ? "inactive" : "wrong_password");
-      return null;
-    }
+    if (!matches) return "wrong_password";
+    if (user.is_active !== 1) return "inactive";
     // HASH-06: what is weak is renewed in any case, of what it was made of.
     if (verdict.needsRehash && (!isPadded || WEAK.includes(verdict.work)))
       await upgradeHash(c, user, verdict.isTrimmed ? password.trim() : password);
     if (user.has_second_factor === 1) {
+      tell(c, { type: "second_factor_asked", userId });
       const mfaToken = await signMfaToken(serviceOf(c), userState(user), wishes, c.get("facts").now);
       throw new Refusal("mfa_required", { mfaToken });
     }

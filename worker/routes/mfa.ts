@@ -112,7 +112,7 @@ export function mountMfa(app: App): void {
     if (pending === null) throw new Refusal("mfa_not_pending");
     const accepted = await guess(c, await targetOf(c), async (attempt) => {
       const proven = await proveCode(c, pending, c.req.valid("json").code);
-      if (proven === null) return null;
+      if (proven === null) return "wrong_code";
       // Whoever enrolled knows the secret: a right code proves nothing that could clear a count.
       const isSpent = !(await spendCode(c, pending, proven, { ...attempt, outcome: "not_tried" }));
       if (isSpent) throw new Refusal("wrong_code"); // as a wrong one, and no guess
@@ -139,7 +139,8 @@ export function mountMfa(app: App): void {
     const proven = await guess(c, await targetOf(c), async (attempt) => {
       const { matches } = await verifyPassword(password, user.password_hash);
       const found = await proveCode(c, active, code);
-      if (!matches || found === null) return null;
+      if (!matches) return "wrong_password";
+      if (found === null) return "wrong_code";
       const isSpent = !(await spendCode(c, active, found, { ...attempt, outcome: "success" }));
       if (isSpent) throw new Refusal("invalid_credentials"); // as a wrong one, and no guess
       return found;
