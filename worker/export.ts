@@ -1,6 +1,7 @@
 /** What D1 has of an account, for its owner: no digest, no hash, and of the trail the newest part. */
 import type { UserId } from "../schema/ids.ts";
 import { reach } from "./authorities.ts";
+import { asOwnEvent } from "./own-events.ts";
 
 /** About 3 MB of answer. */
 export const EXPORTED_EVENTS_MAX = 10_000;
@@ -16,6 +17,7 @@ type EventRow = {
   country: string | null;
   user_agent: string | null;
 };
+type StoredEvent = EventRow & { actor: string | null };
 type KeyRow = {
   key_id: string;
   name: string;
@@ -52,7 +54,7 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
   const [events, keys, mails, factors, djangoSessions] = await reach("database", () =>
     db.batch([
       of(
-        `SELECT id, at, type, risk, reason, sid AS session_id, ip, country, user_agent FROM audit_events
+        `SELECT id, at, type, risk, reason, sid AS session_id, ip, country, user_agent, actor FROM audit_events
          WHERE user_id = ? ORDER BY at DESC LIMIT ${EXPORTED_EVENTS_MAX + 1}`,
       ),
       of(
@@ -70,9 +72,9 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
       of("SELECT expires_at, exchanged_at FROM django_sessions WHERE user_id = ? ORDER BY expires_at"),
     ]),
   );
-  const all = (events?.results ?? []) as EventRow[];
+  const all = (events?.results ?? []) as StoredEvent[];
   return {
-    events: all.slice(0, EXPORTED_EVENTS_MAX),
+    events: all.slice(0, EXPORTED_EVENTS_MAX).map((event) => asOwnEvent(event, id)),
     hasMoreEvents: all.length > EXPORTED_EVENTS_MAX,
     keys: (keys?.results ?? []) as KeyRow[],
     mails: (mails?.results ?? []) as MailRow[],

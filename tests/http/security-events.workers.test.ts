@@ -86,6 +86,15 @@ describe("the Queue's consumer", () => {
     ]);
   });
 
+  it("an event that stands for many says for how many", async () => {
+    const [many, one] = [eventAt(2_510_000_004, { count: 7, details: { a: 1 } }), eventAt(2_510_000_005)];
+    await consume([{ events: [many, one] }]);
+    expect(await trail("id IN (?, ?)", [many.id, one.id], 2)).toMatchObject([
+      { details: JSON.stringify({ a: 1, count: 7 }) },
+      { details: "{}" },
+    ]);
+  });
+
   it("two consumers of the same events at once count them once: one of them fails whole and tries again", async () => {
     const at = 2_520_000_000;
     const events = Array.from({ length: 50 }, () => eventAt(at));
@@ -213,8 +222,35 @@ describe("reading the trail", () => {
       { type: "user_registered", user_id: mine.id, ip: mine.address, session_id: mine.sid },
     ]);
     expect(answer.body.events[0]).not.toHaveProperty("details");
+    expect(answer.body.events[0]).not.toHaveProperty("actor");
     expect((await ask("/api/accounts/security-events")).status).toBe(401);
     expect((await ask(EVENTS, { token: mine.access, address: mine.address })).status).toBe(403);
+  });
+
+  it("from where an admin acted is not the user's to see, in the list as in the export", async () => {
+    const user = await register();
+    const client = { ip: "203.0.113.9", country: "NZ", city: "Nelson", userAgent: "console", colo: "AKL" };
+    const from = (actor?: string) =>
+      eventAt(2_520_000_001, { userId: user.id, client, ...(actor === undefined ? {} : { actor }) });
+    const [others, own] = [
+      ["operator", "user:1", `user:${user.id}0`].map(from),
+      [undefined, "system", `user:${user.id}`].map(from),
+    ];
+    await consume([{ events: [...others, ...own] }]);
+    const asked = { token: user.access, address: user.address };
+    const listed = (await ask("/api/accounts/security-events", asked)).body.events;
+    const exported = (await ask("/api/accounts/export", asked)).body.security_events;
+    const { ip, country, city, userAgent: user_agent } = client;
+    for (const { id } of others) {
+      const nothing = { ip: null, country: null, user_agent: null };
+      expect(listed).toContainEqual(expect.objectContaining({ id, ...nothing, city: null }));
+      expect(exported).toContainEqual(expect.objectContaining({ id, ...nothing }));
+    }
+    for (const { id } of own) {
+      expect(listed).toContainEqual(expect.objectContaining({ id, ip, country, city, user_agent }));
+      expect(exported).toContainEqual(expect.objectContaining({ id, ip, country, user_agent }));
+    }
+    expect(exported[0]).not.toHaveProperty("actor");
   });
 
   it("LOG-02: an export is one line an event, whatever a client calls itself", async () => {

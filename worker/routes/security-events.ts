@@ -8,6 +8,7 @@ import { eventFilters, eventSchema, type Position, pageOf, readEvents, type Want
 import { bearerOf } from "../auth/bearer.ts";
 import type { App } from "../context.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { asOwnEvent } from "../own-events.ts";
 
 const NDJSON = "application/x-ndjson";
 const EXPORT_PAGE = 500;
@@ -72,7 +73,8 @@ export function mountSecurityEvents(app: App): void {
   serve(app, own, async (c) => {
     const user_id = bearerOf(c).user_id; // nobody else's, whatever is asked for
     const page = await readEvents(c.env.DB, withRisk({ ...c.req.valid("query"), user_id }));
-    const events = page.events.map(({ actor, colo, details, ...event }) => event); // the words of admins are theirs
+    // The words of admins are theirs.
+    const events = page.events.map(({ colo, details, ...event }) => asOwnEvent(event, user_id));
     return c.json({ ...page, events }, 200);
   });
   serve(app, download, async (c) => {
