@@ -10,7 +10,7 @@ import { ALERT_DESK_TABLES } from "../schema/object-tables.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import { AlertDeskState } from "./alert-desk/state.ts";
 import { decideClose, decideRaise } from "./alert-desk/window.ts";
-import { policyOf } from "./policy.ts";
+import { alertWebhookOf } from "./policy.ts";
 import { postWebhook } from "./sinks/webhook.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { WakeUp } from "./wake-up.ts";
@@ -35,7 +35,7 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
   }
 
   async raise(alerts: Alert[]): Promise<void> {
-    if (policyOf(this.env).alertWebhook === null) return;
+    if (alertWebhookOf(this.env) === null) return;
     applyTables(this.ctx.storage, ALERT_DESK_TABLES);
     this.#turn((nowMs, now) => {
       for (const alert of alerts) this.#raise(alert, nowMs, now);
@@ -43,7 +43,7 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
   }
 
   async hearHealth({ failing, at }: { failing: string[]; at: NumericDate }): Promise<void> {
-    if (policyOf(this.env).alertWebhook === null) return;
+    if (alertWebhookOf(this.env) === null) return;
     applyTables(this.ctx.storage, ALERT_DESK_TABLES);
     this.#turn((nowMs, now) => {
       const parts = failing.toSorted().join(", ");
@@ -102,7 +102,7 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
       const message = this.#state.nextMessage();
       if (message === null || nextAtMs > nowMs) return;
       try {
-        const { alertWebhook } = policyOf(this.env);
+        const alertWebhook = alertWebhookOf(this.env);
         if (alertWebhook === null) throw new Error("no webhook is set any more");
         await postWebhook(alertWebhook, message, nowMs);
         this.#turn(() => {

@@ -59,7 +59,10 @@ export type Config = {
 /** A setting that is wrong. Neither field ever holds a secret's value. */
 export type Problem = { setting: string; problem: string };
 
-export type ConfigReading = { kind: "ok"; config: Config } | { kind: "wrong"; problems: Problem[] };
+/** `alertWebhook`: null also where its own settings are wrong. */
+export type ConfigReading =
+  | { kind: "ok"; config: Config }
+  | { kind: "wrong"; problems: Problem[]; alertWebhook: AlertWebhook | null };
 
 const SECRET_BYTES_MIN = 32; // RFC 7518 §3.2: HS256 needs a key of at least its hash's size
 const SECRET_VARIETY_MIN = 8; // thirty-two times the same letter is not a secret
@@ -270,7 +273,8 @@ export function readConfig(env: object): ConfigReading {
     auditRetentionDays: integer("AUDIT_RETENTION_DAYS", 90, 1, 3650),
     alertWebhook: alertWebhook(),
   };
-  return problems.length === 0 ? { kind: "ok", config } : { kind: "wrong", problems };
+  if (problems.length === 0) return { kind: "ok", config };
+  return { kind: "wrong", problems, alertWebhook: config.alertWebhook };
 }
 
 /** One step of what follows a detection, or null for what is none. */

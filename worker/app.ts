@@ -56,7 +56,7 @@ import { mountTimeline } from "./routes/timeline.ts";
 import { mountUser } from "./routes/user.ts";
 import { mountVerify } from "./routes/verify.ts";
 
-const HEALTH = "/api/health";
+const HEALTH = /^\/api\/health\/?$/;
 const REGISTER = /^\/api\/accounts\/register\/?$/;
 const OUTAGE_RETRY_SECONDS = 5;
 const PREFLIGHT_SECONDS = 600;
@@ -137,7 +137,7 @@ app.use("/dev/*", async (c, next) => {
 
 app.use(async (c, next) => {
   const { settings, requestId, now } = c.get("facts");
-  if (settings.kind === "wrong" && c.req.path !== HEALTH) {
+  if (settings.kind === "wrong" && !HEALTH.test(c.req.path)) {
     const names = settings.problems.map(({ setting }) => setting);
     log(toIso(now), { level: "error", event: "settings_wrong", settings: names, request_id: requestId });
     throw new Refusal("misconfigured", {

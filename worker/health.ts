@@ -13,7 +13,7 @@ type Check = { status: Status; latency_ms: number };
 export type Health = {
   status: Status;
   checks: { database: Check; kv: Check; jwt: Check; objects: Check };
-  /** Settings that keep every other route at 503. */
+  /** Settings that are wrong, and stop the service whatever its parts answer. */
   settings?: string[];
   timestamp: string;
   version: string;
@@ -28,7 +28,7 @@ export async function examine(env: Env, settings: ConfigReading, now: NumericDat
     check(() => ipGuard(env, "health").ping()),
   ]);
   const checks = { database, kv, jwt, objects };
-  const isHealthy = Object.values(checks).every((one) => one.status === "healthy");
+  const isHealthy = settings.kind === "ok" && Object.values(checks).every((one) => one.status === "healthy");
   return {
     status: isHealthy ? "healthy" : "unhealthy",
     checks,

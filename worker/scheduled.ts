@@ -2,7 +2,8 @@
  * What the service does by the clock. Daily, at midnight: forgets old events, warns of signing keys
  * that end, finishes deletions, clears ended blocks, renews encryption. Every six hours: compares
  * the last hours with those of earlier days. Every minute: looks at its own health. A run that names
- * none of these does all of them.
+ * none of these does all of them. While settings are wrong it does what needs none of them, and
+ * people hear that the service stands still.
  */
 import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
@@ -41,21 +42,19 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
   if (settings.kind === "wrong") {
     const names = settings.problems.map(({ setting }) => setting);
     log(toIso(now), { level: "error", event: "settings_wrong", settings: names });
-    return;
   }
-  const { config } = settings;
+  const config = settings.kind === "wrong" ? null : settings.config;
   // Each is tried, whatever becomes of the others; a throw marks the run as failed.
   const done = await Promise.allSettled([
-    ...(isFor(EVERY_MINUTE)
-      ? [tellHealth(env, settings, now), tellUntold(env, now), tellUntoldEvents(env, now)]
-      : []),
+    ...(isFor(EVERY_MINUTE) ? [tellHealth(env, settings, now)] : []),
+    ...(isFor(EVERY_MINUTE) && config !== null ? [tellUntold(env, now), tellUntoldEvents(env, now)] : []),
     ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
-    ...(isFor(DAILY)
+    ...(isFor(DAILY) ? [purgeBlocks(env.DB, now)] : []),
+    ...(isFor(DAILY) && config !== null
       ? [
           warnOfKeys(env, config, now),
           forget(env.DB, config, now),
           finishDeletions(env, now, newRequestId()),
-          purgeBlocks(env.DB, now),
           rotateSecrets(env.DB, config, now),
         ]
       : []),
@@ -66,7 +65,9 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
 async function tellHealth(env: Env, settings: ConfigReading, now: NumericDate): Promise<void> {
   const { checks } = await examine(env, settings, now);
   const failing = Object.entries(checks).filter(([, { status }]) => status === "unhealthy");
-  await alertDesk(env).hearHealth({ failing: failing.map(([part]) => part), at: now });
+  const parts = failing.map(([part]) => part);
+  const wrong = settings.kind === "wrong" ? ["settings"] : [];
+  await alertDesk(env).hearHealth({ failing: [...parts, ...wrong], at: now });
 }
 
 async function compare(env: Env, now: NumericDate): Promise<void> {

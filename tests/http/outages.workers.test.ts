@@ -13,6 +13,7 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
+import { askUnder } from "../support/settings.ts";
 
 afterEach(stopClock);
 
@@ -167,7 +168,7 @@ describe("the address's object is down", () => {
 });
 
 describe("settings", () => {
-  it("a wrong one stops every route but health with a 503 that names it", async () => {
+  it("a wrong one stops every route with a 503 that names it; health says so beside what its parts answer", async () => {
     const wrong = { RATE_LIMIT_IP: "many", ACCESS_TOKEN_TTL: "-1" };
     for (const path of ["/api/accounts/user", "/api/accounts/login", "/openapi.json", "/nowhere"]) {
       const answer = await askWith(wrong, path);
@@ -175,8 +176,15 @@ describe("settings", () => {
       expect(answer.body.detail).toContain("RATE_LIMIT_IP");
       expect(answer.body.detail).toContain("ACCESS_TOKEN_TTL");
     }
-    const health = await askWith(wrong, "/api/health");
-    expect(health.status).toBe(200);
+    for (const path of ["/api/health", "/api/health/"]) {
+      const health = await askWith(wrong, path);
+      expect(health).toMatchObject({
+        status: 503,
+        body: { status: "unhealthy", settings: ["ACCESS_TOKEN_TTL", "RATE_LIMIT_IP"] },
+      });
+      for (const check of Object.values(health.body.checks))
+        expect(check).toMatchObject({ status: "healthy" });
+    }
   });
 
   it("TOK-12: a weak secret stops the service, and is not told", async () => {
@@ -209,6 +217,20 @@ describe("health", () => {
     expect(answer).toMatchObject({ status: 200, body: { status: "healthy" } });
     expect(Object.keys(answer.body.checks)).toEqual(["database", "kv", "jwt", "objects"]);
     for (const check of Object.values(answer.body.checks)) expect(check).toMatchObject({ status: "healthy" });
+  });
+
+  it("examines once for forty that ask at once, also before anything was found", async () => {
+    let questions = 0;
+    const prepare = () => {
+      questions += 1;
+      return env.DB.prepare("SELECT 1");
+    };
+    const askOne = askUnder({ DB: { prepare } });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, () => askOne("/api/health", { address: uniqueAddress() })),
+    );
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(questions).toBe(1);
   });
 });
 

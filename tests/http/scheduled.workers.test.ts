@@ -95,7 +95,7 @@ it("with Queue and D1 down the log is told, and the run fails", async () => {
   expect(fault).toMatchObject({ message: "the network is down" });
 });
 
-it("wrong settings are named in the log, and the run ends", async () => {
+it("wrong settings are named in the log, and what needs none of them is done", async () => {
   const { log, fault } = await run(MORNING, { JWT_SIGNING_KEYS: "{}" });
   expect(log).toMatchObject([{ level: "error", event: "settings_wrong", settings: ["JWT_SIGNING_KEYS"] }]);
   expect(fault).toBeNull();

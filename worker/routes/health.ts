@@ -1,6 +1,7 @@
 /**
- * `GET /api/health`: whether each part that this service stands on answers. Asked at most once in
- * five seconds per isolate, so that it cannot be used to load anything; writes nothing.
+ * `GET /api/health`: whether each part that this service stands on answers, and its settings are
+ * right. Examined at most once in five seconds per isolate, however many ask at once, so that it
+ * cannot be used to load anything; writes nothing.
  */
 import { z } from "@hono/zod-openapi";
 import { isFresh } from "../../schema/time.ts";
@@ -16,7 +17,7 @@ const healthSchema = z
   .object({
     status,
     checks: z.object({ database: checkSchema, kv: checkSchema, jwt: checkSchema, objects: checkSchema }),
-    /** Settings that keep every other route at 503. */
+    /** Settings that are wrong, and stop the service. */
     settings: z.array(z.string()).optional(),
     timestamp: z.iso.datetime(),
     version: z.string(),
@@ -35,23 +36,29 @@ const route = defineRoute(
     method: "get",
     path: "/api/health",
     summary: "Whether every part answers",
-    responses: { 200: jsonAnswer("All well", healthSchema), 503: jsonAnswer("A part is down", healthSchema) },
+    responses: {
+      200: jsonAnswer("All well", healthSchema),
+      503: jsonAnswer("A part is down, or a setting wrong", healthSchema),
+    },
   },
 );
 
-let kept: { atMs: number; health: Health } | null = null;
+/** The last examination of each deployment's parts, under way or done. */
+const examinations = new WeakMap<Env, { atMs: number; health: Promise<Health> }>();
 
 export function mountHealth(app: App): void {
   serve(app, route, async (c) => {
-    const { nowMs, now, settings } = c.get("facts");
-    if (kept !== null && isFresh(kept.atMs, nowMs, KEPT_MS)) return answer(c, kept.health);
-    if (kept !== null) kept.atMs = nowMs; // who asks meanwhile hears what was found last
-    const health = await examine(c.env, settings, now);
-    kept = { atMs: nowMs, health };
-    return answer(c, health);
+    const health = await lastExamination(c);
+    return c.json(health, health.status === "healthy" ? 200 : 503);
   });
 }
 
-function answer(c: AppContext, health: Health) {
-  return c.json(health, health.status === "healthy" ? 200 : 503);
+/** Whoever asks while one is under way waits for it: it ends in time, also if its own client hangs up. */
+function lastExamination(c: AppContext): Promise<Health> {
+  const { nowMs, now, settings } = c.get("facts");
+  const last = examinations.get(c.env);
+  if (last !== undefined && isFresh(last.atMs, nowMs, KEPT_MS)) return last.health;
+  const health = examine(c.env, settings, now);
+  examinations.set(c.env, { atMs: nowMs, health });
+  return health;
 }
