@@ -57,9 +57,15 @@ export class AlertDeskState {
     this.#append(`${kind}.digest.${now}`, { type: `alert.${kind}.digest`, timestamp: toIso(now), data });
   }
 
-  /** The message that was tried least, the oldest of those: one that is always refused holds up no other. */
+  /**
+   * The message that was tried least, the oldest of those: one that is always refused holds up no
+   * other. Only those of health keep their order, since the last that people hear is what they believe.
+   */
   nextMessage(): Message | null {
-    const query = "SELECT message_id AS id, body FROM messages ORDER BY attempts, id LIMIT 1";
+    const query = `SELECT message_id AS id, body FROM messages
+      WHERE body ->> 'type' NOT LIKE 'alert.health%'
+        OR id = (SELECT min(id) FROM messages WHERE body ->> 'type' LIKE 'alert.health%')
+      ORDER BY attempts, id LIMIT 1`;
     return this.#sql.exec<Message>(query).toArray()[0] ?? null;
   }
 

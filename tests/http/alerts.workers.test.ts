@@ -88,18 +88,49 @@ describe("health", () => {
   });
 
   it("what was raised while the receiver was down is told when it is up, and only then forgotten", async () => {
-    receiver.setUp(false);
+    receiver.setUp(() => false);
     await cron(MINUTE, at, { DB: down() });
     expect(await receiver.hear()).toEqual([]);
     await cron(MINUTE, at + 60);
-    receiver.setUp(true);
+    receiver.setUp(() => true);
     passSeconds(30);
-    expect((await receiver.hear()).map(({ type }) => type).sort()).toEqual([
+    expect((await receiver.hear()).map(({ type }) => type)).toEqual([
       "alert.health_failing",
       "alert.health_recovered",
     ]);
     passSeconds(7200);
     expect(await receiver.hear()).toHaveLength(2);
+  });
+
+  it("what the receiver refuses for ever holds up what follows from it, and nothing else", async () => {
+    const failing = "alert.health_failing";
+    receiver.setUp((type) => type !== failing);
+    await cron(MINUTE, at, { DB: down() });
+    await receiver.hear();
+    await cron(MINUTE, at + 60);
+    await consume([eventOf("mfa_disabled", { userId: STRANGER })], 1);
+    passSeconds(30);
+    expect((await receiver.hear()).map(({ type }) => type)).toEqual(["alert.security_event"]);
+    receiver.setUp(() => true);
+    passSeconds(600);
+    expect((await receiver.hear()).map(({ type }) => type).slice(1)).toEqual([
+      failing,
+      "alert.health_recovered",
+    ]);
+  });
+
+  it("a wrong setting, which stops the service, is told as a part that fails", async () => {
+    const wrong = { LOGOUT_SCOPE: "bogus" };
+    await receiver.configure(wrong);
+    await cron(MINUTE, at, wrong);
+    expect(await receiver.hear()).toMatchObject([
+      { type: "alert.health_failing", data: { parts: "settings" } },
+    ]);
+    await receiver.configure({});
+    await cron(MINUTE, at + 60);
+    expect((await receiver.hear()).slice(1)).toMatchObject([
+      { type: "alert.health_recovered", data: { parts: "settings" } },
+    ]);
   });
 });
 

@@ -26,21 +26,25 @@ export async function openReceiver() {
   await rebind(desk(), SETTINGS);
   const told: Told[] = [];
   const real = globalThis.fetch;
-  let isUp = true;
+  let takes = (_type: string): boolean => true;
   const spy = vi.spyOn(globalThis, "fetch").mockImplementation(async (input, init) => {
     const request = new Request(input, init);
     if (new URL(request.url).host !== HOST) return real(input, init);
-    if (!isUp) return new Response(null, { status: 503 });
     expect(request.redirect).toBe("manual");
     const body = await request.text();
-    told.push(new Webhook(SECRET).verify(body, Object.fromEntries(request.headers)) as Told);
+    const message = new Webhook(SECRET).verify(body, Object.fromEntries(request.headers)) as Told;
+    if (!takes(message.type)) return new Response(null, { status: 503 });
+    told.push(message);
     return new Response(null, { status: 204 });
   });
   return {
     told,
-    setUp: (next: boolean) => {
-      isUp = next;
+    /** Which types of messages are taken from now on. */
+    setUp: (next: (type: string) => boolean) => {
+      takes = next;
     },
+    /** The desk's other variables. */
+    configure: (vars: Record<string, unknown>) => rebind(desk(), { ...SETTINGS, ...vars }),
     /** What has been told by the time that the desk has nothing more to send. */
     async hear(): Promise<Told[]> {
       await runDurableObjectAlarm(desk());
