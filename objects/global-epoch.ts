@@ -48,10 +48,10 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
         userId: null,
         actor,
         sid: null,
-        reason,
+        reason: "revoked_by_admin",
         requestId,
         client,
-        details: { actor },
+        details: { actor, note: reason },
       });
       this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
       return before;

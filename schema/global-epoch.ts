@@ -12,6 +12,7 @@ export const GLOBAL_EPOCH_NAME = "everyone";
 /** How long an edge may go on without asking, from the moment that it asked. */
 export const ERA_LEASE_MS = 5000;
 
+/** `reason`: in the words of whoever asked, which stay in the trail. */
 export type RevokeEveryone = { reason: string; actor: string; client: ClientView; requestId: string };
 
 export interface GlobalEpochContract {

@@ -3,12 +3,14 @@ import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { trail } from "../support/audit.ts";
 import { ask, login, refresh, register, type SignedIn, uniqueAddress } from "../support/client.ts";
+import { openReceiver } from "../support/receiver.ts";
 
 const operator = { Authorization: `Bearer ${env.ADMIN_TOKEN}` };
 const read = (user: SignedIn) => ask("/api/accounts/user", { token: user.access, address: uniqueAddress() });
 
 describe("POST /api/admin/revoke-all", () => {
   it("ends everything begun before, everywhere and as soon as it is answered; what begins afterwards works", async () => {
+    const receiver = await openReceiver();
     const users = await Promise.all([register(), register()]);
     const wrong = await ask("/api/admin/revoke-all", {
       body: { reason: "x", confirm: "yes" },
@@ -42,9 +44,16 @@ describe("POST /api/admin/revoke-all", () => {
     const [event] = await trail("type = 'everyone_revoked'", [], 1);
     expect(event).toMatchObject({
       risk: "critical",
-      reason: "signing key leaked",
+      reason: "revoked_by_admin",
       actor: "operator",
       user_id: null,
+      details: JSON.stringify({ actor: "operator", note: "signing key leaked" }),
     });
+    const told = (await receiver.hear()).filter(({ data }) => data.type === "everyone_revoked");
+    await receiver.close();
+    expect(told, "LOG-04: without the words that were typed").toMatchObject([
+      { type: "alert.security_event", data: { reason: "revoked_by_admin" } },
+    ]);
+    expect(JSON.stringify(told)).not.toContain("leaked");
   });
 });
