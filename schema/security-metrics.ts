@@ -1,7 +1,7 @@
 /** What the counted hours say: totals, rates and a series, for people and for programs. Pure. */
 import { AddressSketch, SKETCH_ERROR } from "./address-sketch.ts";
 import { EVENT_RISKS, type EventType, isEventType, RISK_LEVELS, type RiskLevel } from "./audit-events.ts";
-import { HOUR_SECONDS, hourOf, type SecurityHour } from "./security-hours.ts";
+import { AUTOMATIC_BLOCKS, HOUR_SECONDS, hourOf, type SecurityHour } from "./security-hours.ts";
 import { type NumericDate, toIso } from "./time.ts";
 
 const TOP_COUNTRIES = 10;
@@ -15,6 +15,7 @@ export type Counters = {
   refreshes_denied: number;
   reuse_detected: number;
   lockouts: number;
+  /** Of addresses: by an admin, and by what was seen. */
   blocks: number;
   limited_requests: number;
   suspicious: number;
@@ -55,7 +56,7 @@ export function metricsOf(hours: readonly SecurityHour[], from: NumericDate, to:
       .sort((one, other) => other.events - one.events || one.country.localeCompare(other.country))
       .slice(0, TOP_COUNTRIES),
     risk_levels: risksOf(types),
-    event_types: Object.fromEntries([...types].sort(([one], [other]) => one.localeCompare(other))),
+    event_types: Object.fromEntries(withoutBlocks(types).sort(([one], [other]) => one.localeCompare(other))),
     series,
   };
 }
@@ -93,7 +94,8 @@ export function reportOf(metrics: Metrics): string {
 /** Counters of everything there ever was, in Prometheus' text format 0.0.4. */
 export function prometheusOf(allTime: SecurityHour | null): string {
   const counts = new Map(Object.entries(allTime?.types ?? {}));
-  const lines = [...new Set([...Object.keys(EVENT_RISKS), ...counts.keys()])].sort().map((type) => {
+  const types = withoutBlocks(counts).map(([type]) => type);
+  const lines = [...new Set([...Object.keys(EVENT_RISKS), ...types])].sort().map((type) => {
     const risk = isEventType(type) ? EVENT_RISKS[type] : "unknown";
     return `session_authority_events_total{type="${label(type)}",risk="${risk}"} ${counts.get(type) ?? 0}`;
   });
@@ -101,6 +103,9 @@ export function prometheusOf(allTime: SecurityHour | null): string {
     "# HELP session_authority_events_total Security events since the beginning, by type.",
     "# TYPE session_authority_events_total counter",
     ...lines,
+    "# HELP session_authority_blocks_total Blocks and bans of addresses, by an admin or by what was seen.",
+    "# TYPE session_authority_blocks_total counter",
+    `session_authority_blocks_total ${countersOf(counts).blocks}`,
     "",
   ].join("\n");
 }
@@ -122,10 +127,15 @@ function countersOf(types: ReadonlyMap<string, number>): Counters {
     refreshes_denied: of("refresh_denied"),
     reuse_detected: of("token_reuse_detected"),
     lockouts: of("account_locked"),
-    blocks: types.get("address_blocked") ?? 0,
+    blocks: of("address_blocked") + (types.get(AUTOMATIC_BLOCKS) ?? 0),
     limited_requests: of("request_limited"),
     suspicious: risks.high + risks.critical,
   };
+}
+
+/** The counts of what is a type of event. */
+function withoutBlocks(counts: ReadonlyMap<string, number>): [string, number][] {
+  return [...counts].filter(([type]) => type !== AUTOMATIC_BLOCKS);
 }
 
 function risksOf(types: ReadonlyMap<string, number>): Record<RiskLevel, number> {

@@ -166,6 +166,32 @@ describe("what a scripted run of traffic did is what the metrics say", () => {
   });
 });
 
+it("blocks of addresses are counted, whether what was seen or an admin blocked them", async () => {
+  passSeconds(80 * 86_400);
+  const from = Math.floor(Date.now() / 1000);
+  const [address, other] = [uniqueAddress(), uniqueAddress()];
+  const counter = async () => {
+    const { text } = await asOperator("/metrics");
+    return Number(/^session_authority_blocks_total (\d+)$/m.exec(text)?.[1]);
+  };
+  const before = await counter();
+  for (let i = 0; i < 5; i += 1)
+    await ask("/api/accounts/login", { body: { username: unique("nobody"), password: "x" }, address });
+  await asOperator("/api/admin/security/blocks", { body: { ip: other, seconds: 60, reason: "test" } });
+  const isOf = "json_extract(details, '$.address') IN (?, ?)";
+  expect((await trail(isOf, [address, other], 2)).map(({ type }) => type)).toEqual([
+    "address_blocked",
+    "rapid_login_attempts",
+  ]);
+  await trail("type = 'login_failed' AND ip = ?", [address], 5);
+  const { body } = await asOperator(`${METRICS}?from=${from}&to=${from + 30}`);
+  expect(body.totals.blocks).toBe(2);
+  expect(body.event_types).toEqual({ address_blocked: 1, login_failed: 5, rapid_login_attempts: 1 });
+  const report = await asOperator("/api/admin/security/report?days=1");
+  expect(report.text).toContain("| blocks | 2 |");
+  expect((await counter()) - before).toBeGreaterThanOrEqual(2);
+});
+
 describe("reading the trail", () => {
   const at = 2_600_000_000;
 

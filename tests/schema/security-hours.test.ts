@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type AuditEvent, eventsOf, messagesOf, NO_CLIENT } from "../../schema/audit-events.ts";
-import { ALL_TIME, countEvents, hourOf } from "../../schema/security-hours.ts";
+import { ALL_TIME, AUTOMATIC_BLOCKS, countEvents, hourOf } from "../../schema/security-hours.ts";
 
 const AT = 1_795_000_000;
 const event = (id: string, over: Partial<AuditEvent> = {}): AuditEvent => ({
@@ -35,6 +35,21 @@ test("a later batch adds to what was there, and moves the version by one", () =>
     { hour: ALL_TIME, version: 2, types: { login_failed: 2, login_succeeded: 1 } },
     { hour: hourOf(AT), version: 2, types: { login_failed: 2, login_succeeded: 1 } },
   ]);
+});
+
+test("what was seen of an address counts as a block if it blocked or banned it", () => {
+  const seen = (id: string, type: AuditEvent["type"], reason: string) => event(id, { type, reason });
+  const [allTime] = countEvents(
+    [],
+    added(
+      seen("a", "rapid_login_attempts", "block"),
+      seen("b", "password_spray", "ban"),
+      seen("c", "token_brute_force", "warn"),
+      seen("d", "address_blocked", "block"),
+    ),
+  );
+  const each = { rapid_login_attempts: 1, password_spray: 1, token_brute_force: 1, address_blocked: 1 };
+  expect(allTime?.types).toEqual({ ...each, [AUTOMATIC_BLOCKS]: 2 });
 });
 
 test("a name that is also a property of every object counts like any other", () => {
