@@ -2,6 +2,8 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
+import { type EventType, NO_CLIENT } from "../../schema/audit-events.ts";
+import { recordEvents } from "../../worker/audit.ts";
 import { ask, login, refresh, register, type SignedIn, unique } from "../support/client.ts";
 import { addressObject, askForReset, confirmReset, resetToken } from "../support/mail.ts";
 import { askUnder, NO_ABUSE } from "../support/settings.ts";
@@ -168,4 +170,30 @@ it("a change of password writes its own rows, and two for each session that ends
   const change = () =>
     ask("/api/accounts/password/change", { body, token: user.access, address: user.address });
   expect(await costOf(userObject(user), change)).toEqual({ rowsWritten: 12, alarms: 2 });
+});
+
+/** What D1 writes for one event of this type, and for the counts of its hour and of all time. */
+async function rowsOf(type: EventType): Promise<{ event: number; counts: number }> {
+  const written: number[] = [];
+  const batch = async (statements: D1PreparedStatement[]) => {
+    const results = await env.DB.batch(statements);
+    written.push(...results.map(({ meta }) => meta.rows_written));
+    return results;
+  };
+  const DB = new Proxy(env.DB, {
+    get: (db, name) => (name === "batch" ? batch : Reflect.get(db, name).bind(db)),
+  });
+  const about = { sid: null, reason: null, requestId: null, client: NO_CLIENT, details: {} };
+  await recordEvents({ ...env, DB }, [
+    { id: unique("cost"), at: 2_850_000_000, type, userId: 5_000_000, ...about },
+  ]);
+  const [, , counts = 0, event = 0] = written;
+  return { event, counts };
+}
+
+it("a login or refresh writes three rows of the audit trail, another event of low risk four, a notable one five, and two for the counts", async () => {
+  expect(await rowsOf("login_succeeded")).toEqual({ event: 3, counts: 2 });
+  expect(await rowsOf("token_refreshed")).toEqual({ event: 3, counts: 2 });
+  expect(await rowsOf("login_failed")).toEqual({ event: 4, counts: 2 });
+  expect(await rowsOf("mfa_enabled")).toEqual({ event: 5, counts: 2 });
 });
