@@ -1,5 +1,6 @@
 /** How far the move from Django has come, and its end. Every call can throw an `Outage` (503). */
 import type { AuditEvent } from "../schema/audit-events.ts";
+import { ALL_TIME } from "../schema/security-hours.ts";
 import type { NumericDate } from "../schema/time.ts";
 import { reach } from "./authorities.ts";
 import { noteIfChanged } from "./untold-events.ts";
@@ -19,7 +20,7 @@ export type Progress = {
 /** How every hash that is made here begins; whatever else an imported user has is Django's. */
 const OURS = "argon2$argon2id$v=19$m=19456,t=2,p=1$*";
 
-/** Reads the users once: for an operator, not for a client. */
+/** Reads the users once: for an operator, not for a client. Tokens are counted where the trail's retention takes nothing away. */
 export async function findProgress(db: D1Database, now: NumericDate): Promise<Progress> {
   const progress = await reach("database", () =>
     db
@@ -32,10 +33,11 @@ export async function findProgress(db: D1Database, now: NumericDate): Promise<Pr
            count(*) FILTER (WHERE password_hash GLOB '!*') AS unusable,
            (SELECT count(*) FROM django_sessions WHERE exchanged_at IS NULL AND expires_at > ?1) AS sessions_left,
            (SELECT count(*) FROM django_sessions WHERE exchanged_at IS NOT NULL) AS sessions_exchanged,
-           (SELECT count(*) FROM audit_events WHERE type = 'django_token_exchanged') AS tokens_exchanged
+           coalesce((SELECT types ->> '$.django_token_exchanged' FROM security_hours WHERE hour = ?3), 0)
+             AS tokens_exchanged
          FROM imported_users JOIN users ON users.id = imported_users.user_id`,
       )
-      .bind(now, OURS)
+      .bind(now, OURS, ALL_TIME)
       .first<Progress>(),
   );
   if (progress === null) throw new Error("an aggregate has one row");

@@ -2,6 +2,8 @@
 import { env } from "cloudflare:workers";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { NO_CLIENT } from "../../schema/audit-events.ts";
+import { recordEvents } from "../../worker/audit.ts";
 import { hashPassword } from "../../worker/passwords/registry.ts";
 import { PASSWORD } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
@@ -254,6 +256,18 @@ describe("for a time, and only if it is wanted", () => {
     const after = await progress();
     expect(after.users.signed_in).toBe(1);
     expect(after.sessions).toEqual({ left: before.left - 1, exchanged: 1 });
+  });
+
+  it("counts the exchanged tokens of all time, also those whose events are forgotten", async () => {
+    const before = (await progress()).tokens.exchanged;
+    const told = { sid: null, reason: null, requestId: null, client: NO_CLIENT, details: {} };
+    const event = (type: "django_token_exchanged" | "login_failed", i: number) => {
+      return { id: `${type}.${i}`, at: 1_795_000_000 + i, type, userId: ADA, ...told };
+    };
+    const exchanged = [0, 1, 2].map((i) => event("django_token_exchanged", i));
+    await recordEvents({ ...env, DB }, [...exchanged, event("login_failed", 0)]);
+    await DB.prepare("DELETE FROM audit_events").run();
+    expect((await progress()).tokens.exchanged).toBe(before + 3);
   });
 
   it("is ended for good by an admin; what was exchanged before goes on", async () => {
