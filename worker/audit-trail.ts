@@ -8,11 +8,16 @@ import { reach } from "./authorities.ts";
 const PAGE_DEFAULT = 50;
 const PAGE_MAX = 200;
 
-/** A moment as a filter: ISO 8601, a date (its first second, UTC) or seconds since 1970. */
+/** From 1973 on, so that neither a year nor a date without hyphens is taken for one. */
+const SECONDS = /^[1-9]\d{8,10}$/;
+
+/** A moment as a filter: ISO 8601, date and time with their zone or a date (its first second, UTC); or seconds since 1970. */
 export const moment = z
-  .string()
-  .transform((text) => (/^\d{1,12}$/.test(text) ? Number(text) : toNumericDate(Date.parse(text))))
-  .refine((at) => Number.isSafeInteger(at) && at >= 0, "must be ISO 8601, like 2026-11-24T12:00:00Z");
+  .union([z.iso.datetime({ offset: true }), z.iso.date(), z.string().regex(SECONDS)], {
+    error: "must be ISO 8601, like 2026-11-24 or 2026-11-24T12:00:00Z, or seconds since 1970",
+  })
+  .transform((text) => (SECONDS.test(text) ? Number(text) : toNumericDate(Date.parse(text))))
+  .refine((at) => at >= 0, "must not be before 1970");
 
 /** Both ends belong to the range. */
 export const eventFilters = z.object({

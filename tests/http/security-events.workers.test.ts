@@ -244,15 +244,47 @@ describe("reading the trail", () => {
   it.for([
     "from=yesterday",
     "to=1e9",
+    "from=garbage 5",
+    "from=28 nov",
+    "from=-1",
+    "from=1.5",
+    "from=2026",
+    "from=20261124",
+    "from=2026-02-30",
+    "from=2026-11-24T12:00:00",
+    "from=1969-12-31",
     "risk_level=grave",
     "event_type=constructor",
     "user_id=0",
     "limit=0",
     "cursor=x",
   ])("%s is 400, and names the field", async (query) => {
-    const answer = await asOperator(`${EVENTS}?${query}`);
-    expect(answer.status).toBe(400);
-    expect(answer.body.details).toMatchObject([{ field: query.split("=")[0] }]);
+    const isMoment = query.startsWith("from") || query.startsWith("to");
+    for (const path of isMoment ? [EVENTS, `${EVENTS}/export`, METRICS] : [EVENTS]) {
+      const answer = await asOperator(`${path}?${query}`);
+      expect(answer.status, path).toBe(400);
+      expect(answer.body.details).toMatchObject([{ field: query.split("=")[0] }]);
+    }
+  });
+
+  it("a moment is a date, date and time with any zone, or seconds since 1970", async () => {
+    const events = ["2052-05-23T23:59:59Z", "2052-05-24T00:00:00Z", "2052-05-24T10:00:00Z"].map((iso) =>
+      eventAt(Date.parse(iso) / 1000),
+    );
+    await consume(messagesOf(events));
+    const ids = events.map(({ id }) => id).toReversed();
+    for (const from of [
+      "2052-05-24",
+      "2052-05-24T00:00:00Z",
+      "2052-05-24T02:00:00.000%2B02:00",
+      "2600121600",
+    ]) {
+      const { body } = await asOperator(`${EVENTS}?from=${from}&to=2052-05-24T10:00:00Z`);
+      expect(
+        body.events.map(({ id }: { id: string }) => id),
+        from,
+      ).toEqual(ids.slice(0, 2));
+    }
   });
 
   it("one's own events are one's own, whatever is asked for, and without the words of admins", async () => {
