@@ -59,6 +59,20 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
     });
   }
 
+  async comparedUntil(): Promise<NumericDate | null> {
+    applyTables(this.ctx.storage, ALERT_DESK_TABLES);
+    return this.#state.comparedUntil();
+  }
+
+  async hearComparison({ spikes, until }: { spikes: Alert[]; until: NumericDate }): Promise<void> {
+    const isHeard = alertWebhookOf(this.env) !== null;
+    applyTables(this.ctx.storage, ALERT_DESK_TABLES);
+    this.#turn((nowMs, now) => {
+      this.#state.putComparedUntil(until);
+      if (isHeard) for (const spike of spikes) this.#raise(spike, nowMs, now);
+    });
+  }
+
   /** Ends windows, sends what waits, and comes back while anything is left. Never gives up. */
   override async alarm(): Promise<void> {
     this.#wakeUp.fired();

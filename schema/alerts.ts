@@ -33,6 +33,10 @@ export interface AlertDeskContract {
   raise(alerts: Alert[]): Promise<void>;
   /** Hears which parts fail at this moment, and raises an alert when that begins and when it ends. */
   hearHealth(report: { failing: string[]; at: NumericDate }): Promise<void>;
+  /** The end of the last hour that was compared with earlier days; null if none was. */
+  comparedUntil(): Promise<NumericDate | null>;
+  /** Takes what a comparison has found, and remembers how far it went: also while no webhook is set. */
+  hearComparison(report: { spikes: Alert[]; until: NumericDate }): Promise<void>;
 }
 
 /** The alerts of those events that are high or critical. */

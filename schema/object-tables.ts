@@ -137,4 +137,8 @@ export const ALERT_DESK_TABLES: readonly string[] = [
      one INTEGER PRIMARY KEY CHECK (one = 1),
      failing TEXT NOT NULL         -- JSON array of parts
    ) STRICT;`,
+  `CREATE TABLE compared (
+     one INTEGER PRIMARY KEY CHECK (one = 1),
+     until INTEGER NOT NULL        -- the hours before it were compared with earlier days
+   ) STRICT;`,
 ];

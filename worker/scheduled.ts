@@ -9,6 +9,7 @@ import { type AuditEvent, NO_CLIENT } from "../schema/audit-events.ts";
 import { type Config, type ConfigReading, readConfig } from "../schema/config.ts";
 import { type EndingKey, endingKeys } from "../schema/key-expiry.ts";
 import { log } from "../schema/log.ts";
+import { HOUR_SECONDS, hourOf } from "../schema/security-hours.ts";
 import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
 import { COMPARED_DAYS, spikesOf } from "../schema/traffic-spikes.ts";
 import { tellUntold } from "./admin-users.ts";
@@ -27,6 +28,8 @@ const EVERY_MINUTE = "* * * * *";
 const SIX_HOURLY = "0 */6 * * *";
 const DAILY = "0 0 * * *";
 const COMPARED_HOURS = 6;
+/** What runs have missed is compared by the next that can, so many hours at most. */
+const COMPARED_HOURS_MAX = 48;
 /** A year of metrics, and a month to look back on it. */
 const HOURS_KEPT_DAYS = 400;
 /** A week of daily warnings before a key ends: a lost one is told again the next day. */
@@ -71,10 +74,14 @@ async function tellHealth(env: Env, settings: ConfigReading, now: NumericDate): 
 }
 
 async function compare(env: Env, now: NumericDate): Promise<void> {
-  const rows = await readHours(env.DB, now - (COMPARED_DAYS + 1) * DAY_SECONDS, now);
-  const spikes = spikesOf(rows, now, COMPARED_HOURS);
+  const until = hourOf(now);
+  const last = (await alertDesk(env).comparedUntil()) ?? until;
+  const missed = (until - last) / HOUR_SECONDS;
+  const hours = Math.min(Math.max(missed, COMPARED_HOURS), COMPARED_HOURS_MAX);
+  const rows = await readHours(env.DB, until - hours * HOUR_SECONDS - COMPARED_DAYS * DAY_SECONDS, now);
+  const spikes = spikesOf(rows, now, hours);
   for (const { id } of spikes) log(toIso(now), { level: "warn", event: "traffic_spike", reason: id });
-  if (spikes.length > 0) await alertDesk(env).raise(spikes);
+  await alertDesk(env).hearComparison({ spikes, until });
 }
 
 async function warnOfKeys(env: Env, config: Config, now: NumericDate): Promise<void> {

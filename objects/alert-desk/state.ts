@@ -104,6 +104,14 @@ export class AlertDeskState {
     this.#sql.exec("INSERT OR REPLACE INTO health (one, failing) VALUES (1, ?)", JSON.stringify(failing));
   }
 
+  comparedUntil(): NumericDate | null {
+    return this.#sql.exec<{ until: NumericDate }>("SELECT until FROM compared").toArray()[0]?.until ?? null;
+  }
+
+  putComparedUntil(until: NumericDate): void {
+    this.#sql.exec("INSERT OR REPLACE INTO compared (one, until) VALUES (1, ?)", until);
+  }
+
   /** Forgets old alerts, some at a time. When the next one can be forgotten, or null. */
   forget(now: NumericDate): NumericDate | null {
     this.#sql.exec(

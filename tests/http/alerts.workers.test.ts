@@ -259,6 +259,27 @@ it("an hour unlike the same hour of earlier days is told, by the run of every si
   ]);
 });
 
+it("hours that a failed run has missed are compared by the next, two days of them at most", async () => {
+  const at = 2_960_000_000 - (2_960_000_000 % 21_600);
+  const spiky = async (hour: number) => {
+    await recordEvents(env, [eventOf("user_registered", { at: hour - 86_400 })]);
+    await recordEvents(env, [eventOf("user_registered", { at: hour, count: 60 })]);
+    return { type: "alert.traffic_spike", data: { type: "user_registered", hour, count: 60 } };
+  };
+  await cron(SIX_HOURLY, at);
+  const missed = await spiky(at + 3600);
+  await cron(SIX_HOURLY, at + 6 * 3600, { DB: down() });
+  await cron(SIX_HOURLY, at + 12 * 3600);
+  expect(await receiver.hear()).toMatchObject([missed]);
+
+  const [tooOld, last] = [at + 13 * 3600, at + 14 * 3600];
+  await spiky(tooOld);
+  const found = await spiky(last);
+  passSeconds(7200); // past the window in which the same thing is gathered
+  await cron(SIX_HOURLY, last + 48 * 3600);
+  expect((await receiver.hear()).slice(1)).toMatchObject([found]);
+});
+
 it("LOG-04: a locked account alarms without its name, its address or what was typed", async () => {
   const user = await register();
   for (let i = 0; i < 5; i += 1) {

@@ -62,7 +62,7 @@ export async function openReceiver() {
 async function forgetAll(): Promise<void> {
   await runInDurableObject(desk(), (_object, { storage }) => {
     applyTables(storage, ALERT_DESK_TABLES);
-    for (const table of ["seen", "windows", "messages", "delivery", "health"])
+    for (const table of ["seen", "windows", "messages", "delivery", "health", "compared"])
       storage.sql.exec(`DELETE FROM ${table}`);
   });
 }
