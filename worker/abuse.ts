@@ -2,10 +2,13 @@
  * The edge's part about abuse: which addresses are blocked, as far as this isolate has heard, and
  * telling the guard of failures. A request that fails in nothing tells nobody anything.
  */
+import { matchedRoutes } from "hono/route";
 import { base64url } from "jose";
 import type { Block, GuessView, OpenGuess } from "../schema/abuse.ts";
 import { usernameKey } from "../schema/identity.ts";
+import { hourOf } from "../schema/security-hours.ts";
 import { isFresh } from "../schema/time.ts";
+import { recordEvents } from "./audit.ts";
 import { ipGuard, reach } from "./authorities.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { type AppContext, readClockMs, serviceOf } from "./context.ts";
@@ -20,6 +23,8 @@ const BLOCK_LEASE_MS = 30_000;
 const ENDED_MAX = 50;
 
 const blocks = new BoundedMap<string, { block: Block | null; askedAtMs: number }>(ADDRESSES_MAX);
+/** In which hour it was last told that an address guesses an admin's credential. */
+const guessedAt = new BoundedMap<string, { hour: number }>(ADDRESSES_MAX);
 /** Guesses that ended well, to be told with the address's next question, which costs nothing. */
 const ended = new BoundedMap<string, string[]>(ADDRESSES_MAX);
 
@@ -42,6 +47,20 @@ export function refuseBlocked(c: AppContext, isGuess: boolean): void {
   if (known === undefined || known.block === null || !isFresh(known.askedAtMs, nowMs, BLOCK_LEASE_MS)) return;
   if (known.block.untilMs > nowMs && (isGuess || known.block.scope === "everything"))
     throw blocked(known.block);
+}
+
+/**
+ * Refuses a banned address that had come as far as its credential, which is wrong. One object call
+ * where this isolate knows of no ban; while the guard is down, the credential's own refusal stands.
+ */
+export async function refuseBanned(c: AppContext): Promise<void> {
+  refuseBlocked(c, false);
+  const address = judgedAddress(c);
+  if (address === null) return;
+  const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge([], null)).catch(() => null);
+  if (answer?.kind !== "blocked") return;
+  noteBlock(address, answer.block);
+  throw blocked(answer.block);
 }
 
 /** The answer to a blocked address, with the seconds until the block ends. */
@@ -113,14 +132,50 @@ export function tellBadApiKey(c: AppContext): void {
   tellForged(c, async () => true);
 }
 
-/** A page of a foreign origin can make a visitor's browser send a form: that counts against nobody. */
 function tellForged(c: AppContext, isForged: () => Promise<boolean>): void {
-  const { config } = serviceOf(c);
+  const access = c.get("access");
+  const isForAdmins = access === "admin" || access === "operator";
+  const isCounted = serviceOf(c).config.abuse.token_brute_force !== null;
+  if ((!isCounted && !isForAdmins) || judgedAddress(c) === null || isForeignForm(c)) return;
+  const tellAll = async (): Promise<void> => {
+    if (!(await isForged())) return;
+    if (isForAdmins) await recordWrongCredential(c);
+    if (isCounted) await report(c, { kind: "bad_token" });
+  };
+  c.executionCtx.waitUntil(tellAll().catch(() => null));
+}
+
+/**
+ * A page of a foreign origin can make a visitor's browser send a form, and nothing else that carries
+ * a token, without asking us first (Fetch, CORS-safelisted requests): that counts against nobody.
+ */
+function isForeignForm(c: AppContext): boolean {
   const origin = c.req.header("Origin");
-  if (config.abuse.token_brute_force === null || judgedAddress(c) === null) return;
-  if (origin !== undefined && !config.allowedOrigins.includes(origin)) return;
-  const told = isForged().then((is) => (is ? report(c, { kind: "bad_token" }) : null));
-  c.executionCtx.waitUntil(told.catch(() => null));
+  if (origin === undefined || serviceOf(c).config.allowedOrigins.includes(origin)) return false;
+  return c.req.path.startsWith("/oauth/") && c.req.header("Authorization") === undefined; // which take forms alone
+}
+
+/** Records that somebody guesses an admin's or the operator's credential: one event an address and hour. */
+async function recordWrongCredential(c: AppContext): Promise<void> {
+  const { now, client, requestId, address } = c.get("facts");
+  const hour = hourOf(now);
+  const last = guessedAt.touch(address ?? "", () => ({ hour: 0 }));
+  if (last.hour === hour) return;
+  last.hour = hour;
+  const event = {
+    id: `${address}.admin_action_refused.${hour}`,
+    at: now,
+    type: "admin_action_refused" as const,
+    userId: null,
+    sid: null,
+    reason: "wrong_credential",
+    requestId,
+    client,
+    details: { action: `${c.req.method} ${matchedRoutes(c).at(-1)?.path ?? ""}` },
+  };
+  await recordEvents(c.env, [event]).catch(() => {
+    last.hour = 0;
+  });
 }
 
 /** The account that a guess is aimed at, unreadable: one user's, or a name that nobody has. */

@@ -75,6 +75,7 @@ export const app: App = new OpenAPIHono<AppEnv>({ strict: false });
 
 app.use(async (c, next) => {
   c.set("facts", factsOf(c.req.raw, c.env));
+  c.set("access", null);
   c.set("budgets", []);
   c.set("guess", null);
   c.set("bearer", null);
@@ -254,7 +255,7 @@ function finish(c: AppContext): void {
   const { requestId, now } = c.get("facts");
   const { headers } = c.res; // not by `c.header`, which makes the whole answer anew for each
   headers.set("X-Request-Id", requestId);
-  if (countsToLimits(c.req)) headers.set("Cache-Control", "no-store");
+  if (countsToLimits(c.req) || c.get("access") !== null) headers.set("Cache-Control", "no-store");
   if (c.req.url.startsWith("https:")) headers.set("Strict-Transport-Security", HSTS);
   for (const [name, value] of Object.entries(limitHeaders(c.get("budgets"), now))) headers.set(name, value);
   if (c.req.method === "OPTIONS") headers.set("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));

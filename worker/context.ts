@@ -14,6 +14,7 @@ import type { Budget } from "../schema/limits.ts";
 import { type NumericDate, toNumericDate } from "../schema/time.ts";
 import type { GuessInHand } from "./abuse.ts";
 import { newRequestId } from "./entropy.ts";
+import type { Access } from "./http/route.ts";
 
 export type RequestFacts = {
   nowMs: number;
@@ -31,6 +32,8 @@ export type AppEnv = {
   Bindings: Env;
   Variables: {
     facts: RequestFacts;
+    /** Whom the route lets in that the request met; null where it met none, or one for everybody. */
+    access: Access | null;
     /** What is left of every limit that the request counted to. */
     budgets: Budget[];
     /** The guess at a password or code that the guard has opened for this request. */

@@ -202,6 +202,26 @@ describe("token brute force: twenty tokens that are none of ours within half an 
     expect((await ask("/api/accounts/user", { address: user.address })).status).toBe(401);
   });
 
+  it("are counted whatever Origin they name, where a page of that origin could not have sent them", async () => {
+    const headers = { Origin: "https://evil.example" };
+    const sent = [
+      (address: string, i: number) => ask("/metrics", { token: `guess-${i}`, headers, address }),
+      (address: string, i: number) =>
+        ask("/api/accounts/user", { token: `sak_guess_${i}`, headers, address }),
+      (address: string, i: number) => refresh(`forged.by.${i}`, { headers, address }),
+      (address: string, i: number) => {
+        const form = { ...headers, "Content-Type": "application/x-www-form-urlencoded" };
+        return ask("/oauth/introspect", { rawBody: "token=x", token: `guess-${i}`, headers: form, address });
+      },
+    ];
+    for (const [which, send] of sent.entries()) {
+      const address = uniqueAddress();
+      for (let i = 0; i < 20; i += 1) expect((await send(address, i)).status, `${which}`).toBe(401);
+      await settled();
+      expect(await ask("/api/accounts/user", { address }), `${which}`).toMatchObject(blocked);
+    }
+  });
+
   it("a page of a foreign origin gets no visitor's address banned", async () => {
     const address = uniqueAddress();
     for (let i = 0; i < 25; i += 1) {
@@ -213,6 +233,63 @@ describe("token brute force: twenty tokens that are none of ours within half an 
     }
     await settled();
     expect((await ask("/api/accounts/user", { address })).status).toBe(401);
+  });
+});
+
+describe("guesses at an admin's or the operator's credential", () => {
+  const impose = (ip: string) =>
+    ask(BLOCKS, { body: { ip, seconds: 600, reason: "test" }, headers: operator, address: uniqueAddress() });
+
+  it("from a banned address are told that it is banned, also where a right one lifts the ban", async () => {
+    const user = await register();
+    expect((await impose(user.address)).status).toBe(201);
+    for (const token of ["wrong-operator", "sak_wrong", user.access, undefined]) {
+      const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+      expect(await ask(BLOCKS, { headers, address: user.address })).toMatchObject(blocked);
+    }
+    const path = `${BLOCKS}/${user.address}`;
+    const lift = (headers: Record<string, string>) =>
+      ask(path, { method: "DELETE", headers, address: user.address });
+    expect(await lift({ Authorization: "Bearer wrong" })).toMatchObject(blocked);
+    expect((await lift(operator)).status).toBe(204);
+    expect((await ask(BLOCKS, { token: "wrong-operator", address: user.address })).status).toBe(401);
+  });
+
+  it("are found out at the guard where this isolate has not heard of the ban, which may be down", async () => {
+    const address = uniqueAddress();
+    const get = (name: string) => env.IP_GUARD.getByName(name);
+    await get(address).impose({
+      ...{ address, seconds: 600, reason: "test", actor: "operator", requestId: unique("request") },
+      client: { ip: address, country: null, userAgent: null },
+    });
+    const IP_GUARD = {
+      getByName: () => new Proxy({}, { get: () => () => Promise.reject(new Error("down")) }),
+    };
+    const wrong = { token: "wrong-operator", address };
+    expect((await askUnder({ IP_GUARD })(BLOCKS, wrong)).status).toBe(401);
+    expect(await ask(BLOCKS, wrong)).toMatchObject(blocked);
+  });
+
+  it("are one event an address and hour, also with ABUSE_TOKEN_BRUTE_FORCE off; an expired token is none", async () => {
+    const user = await register();
+    const [address, other] = [uniqueAddress(), uniqueAddress()];
+    const askCalmly = askUnder({ ABUSE_TOKEN_BRUTE_FORCE: "off" });
+    const hourStart = 3_100_000_000 - (3_100_000_000 % 3600);
+    passSeconds(hourStart - Math.floor(Date.now() / 1000));
+    for (let i = 0; i < 3; i += 1) {
+      await askCalmly("/metrics", { token: `guess-${i}`, address });
+      await askCalmly(BLOCKS, { token: `sak_guess-${i}`, address });
+      await askCalmly(BLOCKS, { token: user.access, address: other });
+      await askCalmly("/api/accounts/user", { token: `guess-${i}`, address: other });
+    }
+    const told = (count: number) =>
+      trail("type = 'admin_action_refused' AND ip IN (?, ?)", [address, other], count);
+    expect(await told(1)).toMatchObject([
+      { ip: address, user_id: null, reason: "wrong_credential", details: '{"action":"GET /metrics"}' },
+    ]);
+    passSeconds(3600);
+    await askCalmly(BLOCKS, { token: "guess", address });
+    expect(await told(2)).toHaveLength(2);
   });
 });
 

@@ -420,6 +420,7 @@ describe("GET /metrics", () => {
     expect((await ask("/metrics", { token: user.access })).status).toBe(401);
     const total = async () => {
       const { text, headers } = await asOperator("/metrics");
+      expect(headers.get("Cache-Control")).toBe("no-store");
       expect(headers.get("Content-Type")).toBe("text/plain; version=0.0.4; charset=utf-8");
       return Number(
         /^session_authority_events_total\{type="user_registered",risk="low"\} (\d+)$/m.exec(text)?.[1],

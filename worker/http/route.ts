@@ -6,7 +6,7 @@
 import { createRoute, type Hook, type RouteConfig, type RouteHandler, z } from "@hono/zod-openapi";
 import type { MiddlewareHandler } from "hono";
 import type { OwnLimit } from "../../schema/limits.ts";
-import { endGuess } from "../abuse.ts";
+import { endGuess, refuseBanned } from "../abuse.ts";
 import { requireAdmin, requireOperator } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
 import type { App, AppContext, AppEnv } from "../context.ts";
@@ -43,7 +43,7 @@ export type RouteRules = {
   limits: OwnLimit[];
   /** It checks a password or code, so that a blocked address is refused before it is charged. */
   guesses?: true;
-  /** Also a banned address is answered: health, and where a block is lifted. */
+  /** Also a banned address is answered: health, and, with a right credential, where a block is lifted. */
   passesBlocks?: true;
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
@@ -126,11 +126,16 @@ export function serve<R extends Route>(
   };
   const before: MiddlewareHandler<AppEnv>[] = [];
   if (access !== "public") {
-    before.push(async (c, next) => {
-      await admit(c, rules.limits, rules);
-      await next();
-      endGuess(c);
-    }, CREDENTIALS[access](rules.permission));
+    const credentials = CREDENTIALS[access](rules.permission);
+    before.push(
+      async (c, next) => {
+        c.set("access", access);
+        await admit(c, rules.limits, rules);
+        await next();
+        endGuess(c);
+      },
+      rules.passesBlocks ? unlessBanned(credentials) : credentials,
+    );
   }
   if (route.request?.body !== undefined) {
     before.push(async (c, next) => {
@@ -159,6 +164,18 @@ export function serve<R extends Route>(
   };
   // The library ties a handler's type to its route's; what wraps the handler changes neither.
   app.openapi({ ...route, middleware: before }, guarded as never, refuse as never);
+}
+
+/** A banned address is let through for its credential alone: with a wrong one it is told that it is banned. */
+function unlessBanned(credentials: MiddlewareHandler<AppEnv>): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    try {
+      return await credentials(c, next);
+    } catch (error) {
+      if (error instanceof Refusal) await refuseBanned(c);
+      throw error;
+    }
+  };
 }
 
 /** Everything under `/api/` and `/oauth/` counts to the address's limit; documents and keys do not. */

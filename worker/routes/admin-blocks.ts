@@ -1,6 +1,7 @@
 /**
  * `/api/admin/security/blocks`: addresses that are refused, by what was seen or by an admin. The
- * one thing beside health that also a banned address reaches, so that an admin can free himself.
+ * one thing beside health that also a banned address reaches, with a right credential, so that an
+ * admin can free himself.
  */
 import { z } from "@hono/zod-openapi";
 import type { BlockRow } from "../../schema/abuse.ts";
