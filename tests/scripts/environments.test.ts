@@ -23,7 +23,7 @@ type Configuration = {
     producers: { binding: string; queue: string }[];
     consumers: { queue: string; dead_letter_queue?: string }[];
   };
-  ratelimits: { name: string; namespace_id: string }[];
+  ratelimits: { name: string; namespace_id: string; simple: { limit: number; period: number } }[];
   version_metadata: { binding: string };
 };
 
@@ -66,6 +66,14 @@ describe.each(DEPLOYED)("$name", (environment) => {
   test("has every binding of development, and the sieve", () => {
     expect(bindingsOf(environment)).toEqual(bindingsOf(development));
     expect(environment.ratelimits.map(({ name }) => name)).toEqual(["SIEVE"]);
+  });
+
+  test("has a sieve that cuts no limit of an address", () => {
+    const [sieve] = environment.ratelimits.map(({ simple }) => simple.limit / simple.period);
+    for (const name of ["RATE_LIMIT_IP", "RATE_LIMIT_AUTH", "RATE_LIMIT_REFRESH", "RATE_LIMIT_REGISTER"]) {
+      const [count = 0, seconds = 1] = (environment.vars[name] ?? "").split("/").map(Number);
+      expect(count / seconds, name).toBeLessThanOrEqual(sieve ?? 0);
+    }
   });
 
   test("reads its dead letters again, and nothing is dead after them but what was logged", () => {
