@@ -2,16 +2,15 @@
  * The edge's part about abuse: which addresses are blocked, as far as this isolate has heard, and
  * telling the guard of failures. A request that fails in nothing tells nobody anything.
  */
-import { matchedRoutes } from "hono/route";
 import { base64url } from "jose";
 import type { Block, GuessView, OpenGuess } from "../schema/abuse.ts";
 import { usernameKey } from "../schema/identity.ts";
 import { hourOf } from "../schema/security-hours.ts";
 import { isFresh } from "../schema/time.ts";
-import { recordEvents } from "./audit.ts";
+import { eventOf, recordEvents } from "./audit.ts";
 import { ipGuard, reach } from "./authorities.ts";
 import { BoundedMap } from "./bounded-map.ts";
-import { type AppContext, readClockMs, serviceOf } from "./context.ts";
+import { type AppContext, readClockMs, routeOf, serviceOf } from "./context.ts";
 import { Refusal } from "./http/problems.ts";
 import { isAuthentic } from "./tokens/authentic.ts";
 import { isSignedByDjango } from "./tokens/django-token.ts";
@@ -157,22 +156,17 @@ function isForeignForm(c: AppContext): boolean {
 
 /** Records that somebody guesses an admin's or the operator's credential: one event an address and hour. */
 async function recordWrongCredential(c: AppContext): Promise<void> {
-  const { now, client, requestId, address } = c.get("facts");
+  const { now, address } = c.get("facts");
   const hour = hourOf(now);
   const last = guessedAt.touch(address ?? "", () => ({ hour: 0 }));
   if (last.hour === hour) return;
   last.hour = hour;
-  const event = {
+  const event = eventOf(c, {
     id: `${address}.admin_action_refused.${hour}`,
-    at: now,
-    type: "admin_action_refused" as const,
-    userId: null,
-    sid: null,
+    type: "admin_action_refused",
     reason: "wrong_credential",
-    requestId,
-    client,
-    details: { action: `${c.req.method} ${matchedRoutes(c).at(-1)?.path ?? ""}` },
-  };
+    details: { action: `${c.req.method} ${routeOf(c)}` },
+  });
   await recordEvents(c.env, [event]).catch(() => {
     last.hour = 0;
   });

@@ -87,6 +87,7 @@ describe("numbers", () => {
       for (const value of [min - 1, max + 1]) {
         expect(readConfig({ ...LEAST, [name]: String(value) })).toEqual({
           kind: "wrong",
+          alertWebhook: null,
           problems: [{ setting: name, problem: `must be a whole number from ${min} to ${max}` }],
         });
       }
@@ -539,4 +540,16 @@ describe("all together", () => {
     const env = { ...LEAST, DB: { prepare: () => undefined }, SOMETHING_ELSE: "x" };
     expect(readConfig(env)).toEqual(readConfig(LEAST));
   });
+});
+
+test("where alerts go is read also while another setting is wrong, and not while its own are", () => {
+  const url = "https://alerts.example/hook";
+  const webhook = {
+    ALERT_WEBHOOK_URL: url,
+    ALERT_WEBHOOK_SECRET: "whsec_Zm9ydHktdHdvIHF1aWV0IGhhcmJvdXJzIGluIGEgcm93",
+    ALERT_WEBHOOK_HOSTS: "alerts.example",
+  };
+  const wrong = { ...LEAST, ...webhook, LOGOUT_SCOPE: "bogus" };
+  expect(readConfig(wrong)).toMatchObject({ kind: "wrong", alertWebhook: { url } });
+  expect(readConfig({ ...wrong, ALERT_WEBHOOK_HOSTS: "" })).toMatchObject({ alertWebhook: null });
 });
