@@ -18,7 +18,7 @@ import { decideCharge, endsAtMs } from "./rate-limit.ts";
 import type { Turn } from "./user-authority/turn.ts";
 import type { WakeUp } from "./wake-up.ts";
 
-const LIMITS = ["mail_by_anyone", "mail_by_owner", "mail_of_keys"];
+const LIMITS = ["mail_by_anyone", "mail_of_locks", "mail_by_owner", "mail_of_keys"];
 
 type MailRow = { seq: number; id: MailOrder["id"]; mail: Mail; askedAtMs: number; attempts: number };
 

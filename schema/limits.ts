@@ -12,7 +12,7 @@ export type StrictLimit = (typeof STRICT_LIMITS)[number];
 /** At most `limit` requests in any `seconds` in a row. */
 export type Rate = { limit: number; seconds: number };
 /** Limits of a user's own object on mail, which are no setting. */
-export type MailLimit = "mail_by_anyone" | "mail_by_owner" | "mail_of_keys";
+export type MailLimit = "mail_by_anyone" | "mail_of_locks" | "mail_by_owner" | "mail_of_keys";
 export type LimitRule = Rate & { name: LimitClass | MailLimit };
 
 /** What is left of one limit. `resetSeconds`: until the oldest counted request counts no more. */

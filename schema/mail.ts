@@ -45,7 +45,8 @@ export interface PostmanContract {
 const AN_HOUR = { limit: 3, seconds: 3600 };
 
 /**
- * What a mail counts to (RST-06): three an hour that anyone can cause, and three that the owner can.
+ * What a mail counts to (RST-06): three resets an hour, which anyone can ask for, three links to unlock, counted
+ * apart so that asking for resets hides no lock, and three that the owner can cause.
  * A notice tells of what has happened and is never left out, but for keys, which a session makes as fast as it
  * may ask, for an address that may be a stranger's: three an hour, counted apart, so that no other mail hides them.
  */
@@ -53,8 +54,9 @@ export function mailLimit(mail: Mail): LimitRule | null {
   switch (mail.kind) {
     case "reset_asked":
     case "password_reset":
-    case "account_unlock":
       return { name: "mail_by_anyone", ...AN_HOUR };
+    case "account_unlock":
+      return { name: "mail_of_locks", ...AN_HOUR };
     case "email_verify":
     case "email_change":
       return { name: "mail_by_owner", ...AN_HOUR };

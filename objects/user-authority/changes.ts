@@ -16,6 +16,8 @@ import type { Turn } from "./turn.ts";
 /** D1 ends a query after 30 s: by then the change was made, or never will be. */
 const LOOK_AFTER_MS = 60_000;
 
+const PASSWORD_CHANGES: readonly contract.Change["type"][] = ["password_changed", "password_reset"];
+
 export class Changes {
   readonly #sql: SqlStorage;
   readonly #sessions: Sessions;
@@ -105,6 +107,7 @@ export class Changes {
       turn,
     );
     if (change.unlocks) this.#guesses.unlock({ userId: user.id, note: change.type, client, requestId }, turn);
+    if (PASSWORD_CHANGES.includes(change.type)) this.#guesses.forgetDevices();
     for (const order of change.mails) this.#mails.order(order, turn);
     this.#outbox.appendEvent(userChanged(change, turn.now));
     this.#wakeUp.noLaterThan(turn.nowMs + DELIVERY_DELAY_MS, turn.nowMs);

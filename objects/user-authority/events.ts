@@ -106,16 +106,19 @@ export function repeatedElsewhere(
   };
 }
 
+/** The attempt that locked; without an outcome it was never settled. */
+export type LockingAttempt = Omit<SettleAttempt, "outcome"> & Partial<Pick<SettleAttempt, "outcome">>;
+
 /** Guessing has locked a track of an account, or of a name that nobody has (`userId` null). */
 export function accountLocked(
-  attempt: SettleAttempt,
+  attempt: LockingAttempt,
   lockout: Lockout,
   isFinal: boolean,
   at: NumericDate,
 ): AuditEvent {
   const { ticket, track, userId, client, requestId, outcome } = attempt;
   const { consecutive, level } = lockout;
-  const by = outcome === "wrong_code" ? "code" : "password";
+  const by = outcome === undefined ? "unsettled" : outcome === "wrong_code" ? "code" : "password";
   return {
     id: `${ticket}.account_locked`,
     at,

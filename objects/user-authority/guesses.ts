@@ -9,14 +9,15 @@ import type { Mails } from "../mails.ts";
 import type { Outbox } from "../outbox.ts";
 import { DELIVERY_DELAY_MS } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
-import { accountLocked, accountUnlocked, mfaFailed } from "./events.ts";
+import { accountLocked, accountUnlocked, type LockingAttempt, mfaFailed } from "./events.ts";
 import {
   decideReserve,
   decideSettle,
   isForgettable,
+  isReminderDue,
   type Lockout,
   lockoutAt,
-  lockoutKeptUntil,
+  lockoutLookAt,
   trackOf,
   UNLOCKED,
 } from "./lockout.ts";
@@ -35,11 +36,18 @@ export class Guesses {
     this.#wakeUp = wakeUp;
   }
 
-  /** One row written, or none if refused. */
-  reserve({ ticket, track: asked }: ReserveAttempt, turn: Turn): ReserveAnswer {
-    const track = trackOf(asked, this.#tracks());
-    const { answer, lockout } = decideReserve(this.#read(track), ticket, turn.now, turn.policy);
-    if (answer.kind === "locked") return answer;
+  /** One row written, or none if refused: but past the ceiling, now and then, four for a fresh link. */
+  reserve(command: ReserveAttempt, turn: Turn): ReserveAnswer {
+    const { ticket, userId, client, requestId } = command;
+    const track = trackOf(command.track, this.#tracks());
+    const current = this.#current(track, turn);
+    const attempt = { ticket, userId, client, requestId };
+    const { answer, lockout } = decideReserve(current, attempt, turn.now, turn.policy);
+    if (answer.kind === "locked") {
+      if (answer.untilUnlocked && isReminderDue(lockout, turn.now, turn.policy))
+        this.#write(track, this.#mailLink(command, lockout, turn), turn);
+      return answer;
+    }
     this.#write(track, lockout, turn);
     return { kind: "reserved", track };
   }
@@ -47,18 +55,12 @@ export class Guesses {
   /** One row written; one more for each event, of a wrong code and of a lock, three for its mail, and an alarm. */
   settle(command: SettleAttempt, turn: Turn): void {
     const { now, nowMs, policy } = turn;
-    const { lockout, hasFailed, hasLocked } = decideSettle(this.#read(command.track), command, now, policy);
-    this.#write(command.track, lockout, turn);
-    const hasFailedByCode = hasFailed && command.outcome === "wrong_code";
-    if (hasFailedByCode) this.#outbox.appendEvent(mfaFailed(command, now));
-    if (hasLocked) {
-      const isFinal = lockout.consecutive >= policy.lockoutCeiling;
-      this.#outbox.appendEvent(accountLocked(command, lockout, isFinal, now));
-      const userId = command.userId === null ? null : asUserId(command.userId);
-      const id = command.ticket;
-      if (userId !== null) this.#mails.order({ id, mail: { kind: "account_unlock", userId } }, turn);
-    }
-    if (hasFailedByCode || hasLocked) this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
+    const current = this.#current(command.track, turn);
+    const { lockout, hasFailed, hasLocked } = decideSettle(current, command, now, policy);
+    this.#write(command.track, hasLocked ? this.#tellLock(command, lockout, turn) : lockout, turn);
+    if (!hasFailed || command.outcome !== "wrong_code") return;
+    this.#outbox.appendEvent(mfaFailed(command, now));
+    this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }
 
   /** The attempt that a session was opened by, if one was needed, has succeeded as a whole. */
@@ -76,11 +78,40 @@ export class Guesses {
     return true;
   }
 
+  /** The password has changed: no client is known by a token from before, so none keeps a place among the ten. */
+  forgetDevices(): void {
+    this.#sql.exec("DELETE FROM lockouts WHERE track <> 'strangers'");
+  }
+
   /** Fails what was never settled, forgets what has passed; true if anything is left. */
   expire(turn: Turn): boolean {
-    const { now, policy } = turn;
-    for (const track of this.#tracks()) this.#write(track, lockoutAt(this.#read(track), now, policy), turn);
+    for (const track of this.#tracks()) this.#write(track, this.#current(track, turn), turn);
     return this.#sql.exec("SELECT 1 FROM lockouts LIMIT 1").toArray().length > 0;
+  }
+
+  /** The track as it stands now. A lock by what was never settled is told here, whoever finds it. */
+  #current(track: Track, turn: Turn): Lockout {
+    const { lockout, lockedBy } = lockoutAt(this.#read(track), turn.now, turn.policy);
+    if (lockedBy?.asked === undefined) return lockout;
+    const told = this.#tellLock({ ...lockedBy.asked, ticket: lockedBy.ticket, track }, lockout, turn);
+    this.#write(track, told, turn);
+    return told;
+  }
+
+  /** An event, and a link to the owner; the lockout with what that changes. */
+  #tellLock(attempt: LockingAttempt, lockout: Lockout, turn: Turn): Lockout {
+    const isFinal = lockout.consecutive >= turn.policy.lockoutCeiling;
+    this.#outbox.appendEvent(accountLocked(attempt, lockout, isFinal, turn.now));
+    this.#wakeUp.noLaterThan(turn.nowMs + DELIVERY_DELAY_MS, turn.nowMs);
+    return this.#mailLink(attempt, lockout, turn);
+  }
+
+  /** Too many an hour, and the next one who is refused past the ceiling asks again. */
+  #mailLink({ ticket: id, userId: whose }: LockingAttempt, lockout: Lockout, turn: Turn): Lockout {
+    const userId = whose === null ? null : asUserId(whose);
+    if (userId === null) return { ...lockout, remindedAt: turn.now };
+    const { kind } = this.#mails.order({ id, mail: { kind: "account_unlock", userId } }, turn);
+    return kind === "ordered" ? { ...lockout, remindedAt: turn.now } : lockout;
   }
 
   #tracks(): Track[] {
@@ -92,7 +123,7 @@ export class Guesses {
     const [row] = this.#sql
       .exec<{ state: string }>("SELECT state FROM lockouts WHERE track = ?", track)
       .toArray();
-    return row === undefined ? UNLOCKED : (JSON.parse(row.state) as Lockout);
+    return row === undefined ? UNLOCKED : { ...UNLOCKED, ...(JSON.parse(row.state) as Lockout) };
   }
 
   #write(track: Track, lockout: Lockout, { now, nowMs, policy }: Turn): void {
@@ -106,7 +137,7 @@ export class Guesses {
       track,
       JSON.stringify(lockout),
     );
-    const until = lockoutKeptUntil(lockout, policy);
-    if (until !== null) this.#wakeUp.noLaterThan(until * 1000, nowMs);
+    const lookAt = lockoutLookAt(lockout, policy);
+    if (lookAt !== null) this.#wakeUp.noLaterThan(lookAt * 1000, nowMs);
   }
 }
