@@ -13,6 +13,8 @@ export type UserRow = {
   role: Role;
   is_active: number;
   version: number;
+  /** The version at which the password was last changed. As a change answers it (RETURNING), it is still the one before. */
+  password_version: number;
   created_at: NumericDate;
   last_login: NumericDate | null;
   has_second_factor: number;

@@ -23,6 +23,6 @@ export async function answerLogin(
   c.executionCtx.waitUntil(recordLogin(c.env.DB, id, now).catch(() => undefined));
   tell(c, { type: "login_succeeded", userId: id, actor: `user:${id}`, sid: grant.sid });
   const pair = await tokenAnswer(serviceOf(c), grant, "Login successful");
-  const device_token = await signDeviceToken(serviceOf(c), device, id, now);
+  const device_token = await signDeviceToken(serviceOf(c), device, grant.user, now);
   return c.json(handOver(c, { ...pair, device_token }, by), 200);
 }

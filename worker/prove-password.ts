@@ -14,7 +14,7 @@ import { verifyPassword } from "./passwords/registry.ts";
  */
 export async function provePassword(c: AppContext, user: UserRow, password: string): Promise<void> {
   const { id: userId, username } = userState(user);
-  const track = trackOf(await deviceOf(c), userId);
+  const track = trackOf(await deviceOf(c), user);
   const { client, requestId } = c.get("facts");
   const proven = await guess(c, { userId, typed: username, track }, async (attempt) => {
     const { matches } = await verifyPassword(password, user.password_hash);

@@ -7,7 +7,8 @@ import type { UserRow } from "../schema/users.ts";
 import { reach } from "./authorities.ts";
 
 /** What a `UserRow` holds. */
-export const COLUMNS = `id, username, email, email_verified, password_hash, role, is_active, version, created_at, last_login,
+export const COLUMNS = `id, username, email, email_verified, password_hash, role, is_active, version,
+  password_version, created_at, last_login,
   EXISTS (SELECT 1 FROM totp WHERE totp.user_id = users.id AND totp.activated_at IS NOT NULL) AS has_second_factor`;
 
 /**

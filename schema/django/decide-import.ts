@@ -11,7 +11,7 @@ import type { ImportedUser } from "./users.ts";
 export type Digests = { readonly source: string; readonly account: string; readonly password: string };
 
 /** A user as found here, with what the last import took over: null for an account that was made here. */
-export type PresentUser = Omit<UserRow, "has_second_factor"> & {
+export type PresentUser = Omit<UserRow, "has_second_factor" | "password_version"> & {
   readonly email_key: string | null;
   readonly first_name: string | null;
   readonly last_name: string | null;

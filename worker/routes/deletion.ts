@@ -45,7 +45,7 @@ export function mountDeletion(app: App): void {
     const { now, client, requestId } = c.get("facts");
     const row = await findWithProfile(c.env.DB, user_id);
     if (row === null) throw new Refusal("access_token_revoked");
-    const track = trackOf(await deviceOf(c), user_id);
+    const track = trackOf(await deviceOf(c), row);
     const { password, code } = c.req.valid("json");
     const factor = row.has_second_factor === 1 ? await findEnrolment(c.env.DB, user_id) : null;
     if (factor !== null && (code ?? "") === "")

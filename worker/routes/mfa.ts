@@ -110,7 +110,7 @@ export function mountMfa(app: App): void {
     if (user === null) throw new Refusal("access_token_revoked");
     if (pending?.isActive) throw new Refusal("mfa_already_enabled");
     if (pending === null) throw new Refusal("mfa_not_pending");
-    const accepted = await guess(c, await targetOf(c), async (attempt) => {
+    const accepted = await guess(c, await targetOf(c, user), async (attempt) => {
       const proven = await proveCode(c, pending, c.req.valid("json").code);
       if (proven === null) return "wrong_code";
       // Whoever enrolled knows the secret: a right code proves nothing that could clear a count.
@@ -136,7 +136,7 @@ export function mountMfa(app: App): void {
     if (user === null) throw new Refusal("access_token_revoked");
     if (active === null || !active.isActive) throw new Refusal("mfa_not_enabled");
     // One attempt and one answer for both: neither tells whether the other was right.
-    const proven = await guess(c, await targetOf(c), async (attempt) => {
+    const proven = await guess(c, await targetOf(c, user), async (attempt) => {
       const { matches } = await verifyPassword(password, user.password_hash);
       const found = await proveCode(c, active, code);
       if (!matches) return "wrong_password";
@@ -158,9 +158,8 @@ export function mountMfa(app: App): void {
   });
 }
 
-async function targetOf(c: AppContext) {
-  const { user_id: userId, username } = bearerOf(c);
-  return { userId, typed: username, track: trackOf(await deviceOf(c), userId) };
+async function targetOf(c: AppContext, user: UserRow) {
+  return { userId: user.id, typed: user.username, track: trackOf(await deviceOf(c), user) };
 }
 
 /**

@@ -1,7 +1,9 @@
 /** `POST /api/accounts/password/change`: by the current password, through the gate of every guess (PWD-05, LCK-06). */
 import { z } from "@hono/zod-openapi";
+import { userState } from "../../schema/users.ts";
 import { changeAccount } from "../account-changes.ts";
 import { bearerOf } from "../auth/bearer.ts";
+import { staysKnown } from "../auth/device.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import type { App } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
@@ -19,7 +21,7 @@ const route = defineRoute(
     tier: "confirmed",
     limits: ["auth"],
     guesses: true,
-    cost: "2 D1 queries (1 row written), 5 UserAuthority calls (10 rows written, 2 a session, 2 alarms), 2 hashes, 1 signature checked",
+    cost: "2 D1 queries (2 rows written), 5 UserAuthority calls (10 rows written, 2 a session, 2 alarms), 2 hashes, 1 signature checked, 1 signature",
     missing: "Current and new password are required",
   },
   {
@@ -31,7 +33,7 @@ const route = defineRoute(
     responses: {
       200: jsonAnswer(
         "Changed; every other session has ended",
-        z.object({ message: z.string(), ...receiptSchema.shape }),
+        z.object({ message: z.string(), ...receiptSchema.shape, device_token: z.string().optional() }),
       ),
       ...problemAnswers(400, 401, 403, 413, 415, 429, 503),
     },
@@ -57,6 +59,8 @@ export function mountPasswordChange(app: App): void {
       make: () => changePassword(c.env.DB, user, passwordHash),
     });
     if (changed === null) throw new Outage("database", "the user changed meanwhile; the next try sees how");
-    return c.json({ message: "Password changed successfully", ...receiptOf(changed.answer) }, 200);
+    const message = "Password changed successfully";
+    const known = await staysKnown(c, userState(changed.user));
+    return c.json({ message, ...receiptOf(changed.answer), ...known }, 200);
   });
 }

@@ -1,9 +1,10 @@
-/** `POST /api/accounts/register`: a new account, signed in. */
+/** `POST /api/accounts/register`: a new account, signed in, that knows the client it was made with. */
 import { z } from "@hono/zod-openapi";
 import { impersonatesEmail, isEmail, isUsername, normalizeUsername } from "../../schema/identity.ts";
 import { AMR_PASSWORD } from "../../schema/mfa.ts";
 import { userState } from "../../schema/users.ts";
 import { tell } from "../audit.ts";
+import { signDeviceToken } from "../auth/device.ts";
 import { type App, serviceOf } from "../context.ts";
 import { newTokenId, randomBytes } from "../entropy.ts";
 import { Outage, Refusal } from "../http/problems.ts";
@@ -38,7 +39,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["register"],
-    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 3 more for an address to verify, 1 alarm, the object's tables), 1 hash, 2 signatures",
+    cost: "1 D1 insert, 1 UserAuthority call (2 rows written, 3 more for an address to verify, 1 alarm, the object's tables), 1 hash, 3 signatures",
     missing: "Username, password, and password confirmation are required",
   },
   {
@@ -76,8 +77,11 @@ export function mountRegister(app: App): void {
       });
       if (opened.kind === "denied") throw new Outage("user_authority", opened.reason);
       tell(c, { type: "user_registered", userId: user.id, actor: `user:${user.id}`, sid: opened.grant.sid });
-      const pair = await tokenAnswer(serviceOf(c), opened.grant, "User created successfully");
-      const answer = handOver(c, pair, c.req.valid("json").transport);
+      const [pair, device_token] = await Promise.all([
+        tokenAnswer(serviceOf(c), opened.grant, "User created successfully"),
+        signDeviceToken(serviceOf(c), null, opened.grant.user, c.get("facts").now),
+      ]);
+      const answer = handOver(c, { ...pair, device_token }, c.req.valid("json").transport);
       const isOld = serviceOf(c).config.compatSimplejwt;
       return c.json(isOld ? { ...answer, detail: answer.message } : answer, 201);
     },

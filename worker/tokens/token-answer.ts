@@ -16,7 +16,7 @@ export const tokenAnswerSchema = z
     /** Both under their old names too, for clients written for Django. */
     access: z.string().optional(),
     refresh: z.string().optional(),
-    /** After a login: what makes this client known to the account, for `X-Device-Token`. */
+    /** After a login or a registration: what makes this client known to the account, for `X-Device-Token`. */
     device_token: z.string().optional(),
     token_type: z.literal("Bearer"),
     expires_in: z.int(),
