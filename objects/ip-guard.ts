@@ -3,23 +3,31 @@
  * command; a refusal writes nothing; an object whose periods have all passed empties itself.
  */
 import { DurableObject } from "cloudflare:workers";
-import type { AbuseReport, Block, Impose, Lift, OpenGuess } from "../schema/abuse.ts";
+import type { AbuseReport, Block, BlockAfter, Impose, Lift, OpenGuess } from "../schema/abuse.ts";
 import type { GuardAnswer, GuardedReservation, IpGuardContract } from "../schema/ip-guard.ts";
-import type { LimitRule, Reservation, Wish } from "../schema/limits.ts";
+import type { Budget, LimitRule, Reservation, Wish } from "../schema/limits.ts";
 import { log } from "../schema/log.ts";
 import { IP_GUARD_TABLES } from "../schema/object-tables.ts";
 import { toIso, toNumericDate } from "../schema/time.ts";
+import { stops } from "./ip-guard/blocks.ts";
 import { Warden } from "./ip-guard/warden.ts";
 import { LimitsTable } from "./limits-table.ts";
 import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "./rate-limit.ts";
 import { writeBlock } from "./sinks/blocks.ts";
 import { applyTables, hasTables } from "./tables.ts";
+import { WaitingLine } from "./waiting-line.ts";
 import { WakeUp } from "./wake-up.ts";
+
+/** Hashes take a tenth of a second; who has not had a turn by then is told when to come again. */
+const WAIT_MS_MAX = 5000;
+
+type Waits = { kind: "waits"; budgets: Budget[]; forSeconds: number };
 
 export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   readonly #limits: LimitsTable;
   readonly #wakeUp: WakeUp;
   readonly #warden: Warden;
+  readonly #line = new WaitingLine();
   #isReady = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -30,27 +38,23 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
 
-  async charge(rules: LimitRule[], guess: OpenGuess | null): Promise<GuardAnswer> {
-    return this.#turn<GuardAnswer>((nowMs) => {
-      const block = this.#warden.block(nowMs);
-      if (block !== null && (guess !== null || block.scope === "everything"))
-        return { kind: "blocked", block };
-      const { answer, logs } = decideCharge(
-        rules.map(({ name }) => this.#limits.log(name)),
-        rules,
-        nowMs,
-      );
-      if (answer.kind === "refused") return answer;
-      const view = guess === null ? null : this.#warden.open(guess, nowMs);
-      if (guess !== null && view === null) {
-        const budgets = answer.budgets.map((one) => ({ ...one, remaining: one.remaining + 1 }));
-        return { kind: "refused", by: "auth", retryAfterSeconds: 1, budgets };
-      }
-      rules.forEach((rule, index) => {
-        this.#put(rule, logs[index] ?? [], nowMs);
-      });
-      return { ...answer, ...(view === null ? {} : { guess: view }), ...(block === null ? {} : { block }) };
-    });
+  async charge(rules: LimitRule[], guess: OpenGuess | null, passes = false): Promise<GuardAnswer> {
+    const charge = () => this.#turn((nowMs) => this.#charge(rules, guess, passes, nowMs));
+    this.#warden.close(guess?.ended ?? []);
+    return this.#line.join(
+      (ahead) => {
+        const answer = charge();
+        if (answer.kind !== "waits") return answer;
+        // No more wait than the limits would admit after those ahead.
+        const { name, remaining, resetSeconds } = tightestOf(answer.budgets);
+        return ahead < remaining ? null : refused(name, resetSeconds, answer.budgets);
+      },
+      () => {
+        const answer = charge();
+        return answer.kind === "waits" ? refused("auth", answer.forSeconds, answer.budgets) : answer;
+      },
+      WAIT_MS_MAX,
+    );
   }
 
   async reserve(wishes: Wish[], passes: boolean): Promise<GuardedReservation[]> {
@@ -64,9 +68,10 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     });
   }
 
-  async report(report: AbuseReport): Promise<Block | null> {
+  async report(report: AbuseReport): Promise<BlockAfter | null> {
     if (report.kind !== "ended") this.#warden.prepare();
     const block = this.#turn((nowMs) => this.#warden.report(report, nowMs));
+    this.#line.move();
     if (this.#warden.hasNews()) this.ctx.waitUntil(this.#deliver()); // the alarm is only the net
     return block;
   }
@@ -74,6 +79,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   async impose(command: Impose): Promise<Block> {
     this.#warden.prepare();
     const block = this.#turn((nowMs) => this.#warden.impose(command, nowMs));
+    this.#line.move();
     await this.#deliver(); // so that whoever asks for the list next finds it there
     return block;
   }
@@ -102,6 +108,27 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     this.#isReady = false;
     this.#warden.forget();
     await this.ctx.storage.deleteAll(); // the alarm goes with it
+  }
+
+  /** `waits`: as many guesses are open as may be, `forSeconds` at the longest. Nothing is charged. */
+  #charge(rules: LimitRule[], guess: OpenGuess | null, passes: boolean, nowMs: number): GuardAnswer | Waits {
+    const block = passes ? null : this.#warden.block(nowMs);
+    if (stops(block, guess !== null)) return { kind: "blocked", block };
+    const { answer, logs } = decideCharge(
+      rules.map(({ name }) => this.#limits.log(name)),
+      rules,
+      nowMs,
+    );
+    if (answer.kind === "refused") return answer;
+    const view = guess === null ? null : this.#warden.open(guess, nowMs);
+    if (guess !== null && view === null) {
+      const budgets = answer.budgets.map((one) => ({ ...one, remaining: one.remaining + 1 }));
+      return { kind: "waits", budgets, forSeconds: this.#warden.openForSeconds(nowMs) };
+    }
+    rules.forEach((rule, index) => {
+      this.#put(rule, logs[index] ?? [], nowMs);
+    });
+    return { ...answer, ...(view === null ? {} : { guess: view }), ...(block === null ? {} : { block }) };
   }
 
   #reserve(wish: Wish, nowMs: number): Reservation {
@@ -138,4 +165,12 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
     const nowMs = Date.now();
     return this.ctx.storage.transactionSync(() => decide(nowMs));
   }
+}
+
+function tightestOf(budgets: readonly Budget[]): Budget {
+  return budgets.reduce((one, other) => (other.remaining < one.remaining ? other : one));
+}
+
+function refused(by: LimitRule["name"], retryAfterSeconds: number, budgets: Budget[]): GuardAnswer {
+  return { kind: "refused", by, retryAfterSeconds, budgets };
 }

@@ -22,13 +22,15 @@ export type AbuseAction = { kind: "log" | "warn" } | { kind: "block" | "ban"; se
 /** Seen at `limit` marks within `seconds`. The first detection takes the first step, the next the next. */
 export type PatternPolicy = { limit: number; seconds: number; steps: AbuseAction[] };
 export type AbusePolicy = Record<Pattern, PatternPolicy | null> & {
-  /** An account's own lockout stops guesses at it no later than rapid login would. */
+  /** See the function of this name. */
   isLockoutSooner: boolean;
 };
 
 /** What an address may not do: guess (sign in, say a password or code), or anything at all. */
 export type BlockScope = "guesses" | "everything";
 export type Block = { scope: BlockScope; untilMs: number };
+/** What stands after a report; `isNew`: it follows from this very report, which was still within the limit. */
+export type BlockAfter = Block & { isNew?: true };
 
 /** A guess that is about to be looked at; it counts as a failure until it is told apart. */
 export type OpenGuess = {
@@ -70,3 +72,25 @@ export type BlockRow = {
   created_at: number;
   expires_at: number;
 };
+
+const ABUSE_STEP = /^(?:(log|warn)|(block|ban)\/([1-9][0-9]{0,6}))$/;
+const ABUSE_SECONDS_MAX = 2_592_000;
+
+/** One step of what follows a detection, or null for what is none. */
+export function abuseAction(written: string): AbuseAction | null {
+  const [, quiet, kind, seconds] = ABUSE_STEP.exec(written.trim()) ?? [];
+  if (quiet === "log" || quiet === "warn") return { kind: quiet };
+  const isTimed = (kind === "block" || kind === "ban") && Number(seconds) <= ABUSE_SECONDS_MAX;
+  return isTimed ? { kind, seconds: Number(seconds) } : null;
+}
+
+/** Whether an account's own lockout stops guesses at it no later than rapid login would, and no shorter. */
+export function isLockoutSooner(
+  lockout: { lockoutThreshold: number; lockoutWindowSeconds: number; lockoutDurationSeconds: number },
+  rapid: PatternPolicy | null,
+): boolean {
+  if (rapid === null) return false;
+  const { lockoutThreshold, lockoutWindowSeconds, lockoutDurationSeconds } = lockout;
+  const shortestSeconds = Math.min(lockoutWindowSeconds, lockoutDurationSeconds);
+  return lockoutThreshold <= rapid.limit && shortestSeconds >= rapid.seconds;
+}

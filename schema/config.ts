@@ -3,7 +3,7 @@
  * once. Nothing falls back in silence: an unset number is its default, a wrong one stops the service.
  */
 
-import type { AbuseAction, AbusePolicy, PatternPolicy } from "./abuse.ts";
+import { type AbusePolicy, abuseAction, isLockoutSooner, type PatternPolicy } from "./abuse.ts";
 import { type AlertWebhook, readWebhook } from "./alert-webhook.ts";
 import { type Legacy, readLegacy } from "./legacy.ts";
 import type { LimitClass, Rate } from "./limits.ts";
@@ -72,8 +72,6 @@ const RATE = /^([1-9][0-9]{0,6})\/([1-9][0-9]{0,5})$/;
 const RATE_SECONDS_MAX = 86_400;
 /** Every mark within the period is kept. */
 const ABUSE_COUNT_MAX = 1000;
-const ABUSE_STEP = /^(?:(log|warn)|(block|ban)\/([1-9][0-9]{0,6}))$/;
-const ABUSE_SECONDS_MAX = 2_592_000;
 const YEAR_SECONDS = 31_536_000;
 
 /** True if a symmetric secret is long and varied enough to be one (TOK-12). */
@@ -204,7 +202,11 @@ export function readConfig(env: object): ConfigReading {
     return reading.webhook;
   };
 
-  const lockoutThreshold = integer("LOCKOUT_THRESHOLD", 5, 1, 100);
+  const lockout = {
+    lockoutThreshold: integer("LOCKOUT_THRESHOLD", 5, 1, 100),
+    lockoutWindowSeconds: integer("LOCKOUT_WINDOW", 900, 1, 86_400),
+    lockoutDurationSeconds: integer("LOCKOUT_DURATION", 1800, 1, 86_400),
+  };
   const rapidLogin = pattern("ABUSE_RAPID_LOGIN", 5, 300, "block/300");
   const config: Config = {
     environment,
@@ -234,9 +236,7 @@ export function readConfig(env: object): ConfigReading {
     refreshGraceSeconds: integer("REFRESH_GRACE", 10, 0, 300),
     refreshGraceSameClientSeconds: integer("REFRESH_GRACE_SAME_CLIENT", 600, 0, 86_400),
     sessionsPerUserMax: integer("MAX_SESSIONS_PER_USER", 100, 1, 1000),
-    lockoutThreshold,
-    lockoutWindowSeconds: integer("LOCKOUT_WINDOW", 900, 1, 86_400),
-    lockoutDurationSeconds: integer("LOCKOUT_DURATION", 1800, 1, 86_400),
+    ...lockout,
     lockoutCeiling: integer("LOCKOUT_CEILING", 100, 1, 100_000),
     rates: {
       ip: rate("RATE_LIMIT_IP", 100, 60),
@@ -250,7 +250,7 @@ export function readConfig(env: object): ConfigReading {
       rapid_login: rapidLogin,
       password_spray: pattern("ABUSE_PASSWORD_SPRAY", 10, 3600, "ban/86400"),
       token_brute_force: pattern("ABUSE_TOKEN_BRUTE_FORCE", 20, 1800, "ban/43200"),
-      isLockoutSooner: lockoutThreshold <= (rapidLogin?.limit ?? 0),
+      isLockoutSooner: isLockoutSooner(lockout, rapidLogin),
     },
     logoutScope: choice<LogoutScope>("LOGOUT_SCOPE", "global", ["global", "local", "others"]),
     passwordLengthMin: integer("PASSWORD_MIN_LENGTH", 8, 1, 128),
@@ -275,14 +275,6 @@ export function readConfig(env: object): ConfigReading {
   };
   if (problems.length === 0) return { kind: "ok", config };
   return { kind: "wrong", problems, alertWebhook: config.alertWebhook };
-}
-
-/** One step of what follows a detection, or null for what is none. */
-function abuseAction(written: string): AbuseAction | null {
-  const [, quiet, kind, seconds] = ABUSE_STEP.exec(written.trim()) ?? [];
-  if (quiet === "log" || quiet === "warn") return { kind: quiet };
-  const isTimed = (kind === "block" || kind === "ban") && Number(seconds) <= ABUSE_SECONDS_MAX;
-  return isTimed ? { kind, seconds: Number(seconds) } : null;
 }
 
 /** `iss` is compared byte for byte (RFC 8414 §2), so only the plain spelling of a URL will do. */

@@ -39,6 +39,15 @@ export function emailKey(email: string): string {
   return email.normalize("NFKC").toLowerCase();
 }
 
+/**
+ * The key by which two texts name the same account at a login (contract §3), whether anybody has it or not:
+ * the normalised name, in its very case; of what may be an address, as addresses are compared.
+ */
+export function loginKey(typed: string): string {
+  const name = normalizeUsername(typed);
+  return name.includes("@") ? emailKey(name) : name;
+}
+
 /** True for a user name that a new account may have, apart from being taken. Takes the normalised spelling. */
 export function isUsername(username: string): boolean {
   return lengthOf(username) <= USERNAME_LENGTH_MAX && USERNAME.test(username);

@@ -3,8 +3,8 @@
  * telling the guard of failures. A request that fails in nothing tells nobody anything.
  */
 import { base64url } from "jose";
-import type { Block, GuessView, OpenGuess } from "../schema/abuse.ts";
-import { usernameKey } from "../schema/identity.ts";
+import type { Block, BlockAfter, GuessView, OpenGuess } from "../schema/abuse.ts";
+import { loginKey } from "../schema/identity.ts";
 import { hourOf } from "../schema/security-hours.ts";
 import { isFresh } from "../schema/time.ts";
 import { eventOf, recordEvents } from "./audit.ts";
@@ -115,33 +115,36 @@ export function endGuess(c: AppContext): void {
 }
 
 /**
- * Tells, after the answer, of a token that was presented as a credential and is none of ours. What
- * we once signed and is expired, revoked or of another kind is no guess.
+ * Tells, before the answer, of a token that was presented as a credential and is none of ours. What we
+ * once signed and is expired, revoked or of another kind is no guess. Returns where the answer may say
+ * that it is bad; 403 where the address had used up its limit of them, by the guard's own order.
  */
-export function tellBadToken(c: AppContext, token: string): void {
-  tellForged(c, async () => {
+export function tellBadToken(c: AppContext, token: string): Promise<void> {
+  return tellForged(c, async () => {
     const { config } = serviceOf(c);
     if (config.legacy !== null && (await isSignedByDjango(config.legacy, token))) return false;
     return !(await isAuthentic(config, token, c.get("facts").now));
   });
 }
 
-/** The same for an API key that has not the form of one, or not the secret of the one that it names. */
-export function tellBadApiKey(c: AppContext): void {
-  tellForged(c, async () => true);
+/**
+ * The same for what is no JWT: an API key that has not the form of one, or not the secret of the one that it
+ * names; a mailed token that was never made, or for something else.
+ */
+export function tellUnknown(c: AppContext): Promise<void> {
+  return tellForged(c, async () => true);
 }
 
-function tellForged(c: AppContext, isForged: () => Promise<boolean>): void {
+async function tellForged(c: AppContext, isForged: () => Promise<boolean>): Promise<void> {
   const access = c.get("access");
   const isForAdmins = access === "admin" || access === "operator";
   const isCounted = serviceOf(c).config.abuse.token_brute_force !== null;
   if ((!isCounted && !isForAdmins) || judgedAddress(c) === null || isForeignForm(c)) return;
-  const tellAll = async (): Promise<void> => {
-    if (!(await isForged())) return;
-    if (isForAdmins) await recordWrongCredential(c);
-    if (isCounted) await report(c, { kind: "bad_token" });
-  };
-  c.executionCtx.waitUntil(tellAll().catch(() => null));
+  if (!(await isForged().catch(() => false))) return;
+  if (isForAdmins) c.executionCtx.waitUntil(recordWrongCredential(c));
+  if (!isCounted) return;
+  const block = await report(c, { kind: "bad_token" }).catch(() => null); // nobody to ask: it is only a bad token
+  if (block?.scope === "everything" && !block.isNew) throw blocked(block);
 }
 
 /**
@@ -174,9 +177,14 @@ async function recordWrongCredential(c: AppContext): Promise<void> {
 
 /** The account that a guess is aimed at, unreadable: one user's, or a name that nobody has. */
 export async function accountKey(c: AppContext, userId: number | null, typed: string): Promise<string> {
-  const target = userId === null ? `name:${usernameKey(typed)}` : `id:${userId}`;
+  const target = userId === null ? `name:${typedKey(c, typed)}` : `id:${userId}`;
   const hash = await keyedHash(serviceOf(c).config, "abuse", target);
   return base64url.encode(hash.subarray(0, 12));
+}
+
+/** A name that nobody has, as a login that trims or does not trim it would find whoever had it. */
+export function typedKey(c: AppContext, typed: string): string {
+  return loginKey(serviceOf(c).config.compatSimplejwt ? typed.trim() : typed);
 }
 
 type Told =
@@ -184,7 +192,7 @@ type Told =
   | { kind: "ended"; guess: string; proven: string | null }
   | { kind: "bad_token" };
 
-async function report(c: AppContext, told: Told): Promise<Block | null> {
+async function report(c: AppContext, told: Told): Promise<BlockAfter | null> {
   const address = judgedAddress(c);
   if (address === null) return null;
   const { client, requestId } = c.get("facts");

@@ -4,10 +4,9 @@
  * trail of what was wrong, and why, which no answer says.
  */
 import { base64url } from "jose";
-import { usernameKey } from "../schema/identity.ts";
 import { asUserId, type UserId } from "../schema/ids.ts";
 import type { ReserveAttempt, SettleAttempt, Track } from "../schema/lockout.ts";
-import { accountKey, requireMayGuess, tellFailedGuess } from "./abuse.ts";
+import { accountKey, requireMayGuess, tellFailedGuess, typedKey } from "./abuse.ts";
 import { tell } from "./audit.ts";
 import { nameAuthority, reach, userAuthority } from "./authorities.ts";
 import { type AppContext, serviceOf } from "./context.ts";
@@ -91,5 +90,5 @@ function tellFailure(
 
 /** What stands for a name that nobody has, in the objects and in the audit trail: a keyed hash, base64url. */
 async function nameKey(c: AppContext, typed: string): Promise<string> {
-  return base64url.encode(await keyedHash(serviceOf(c).config, "name", usernameKey(typed)));
+  return base64url.encode(await keyedHash(serviceOf(c).config, "name", typedKey(c, typed)));
 }

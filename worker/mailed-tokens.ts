@@ -13,7 +13,10 @@ import type { TokenId } from "../schema/ids.ts";
 import type { MailedPurpose } from "../schema/mail.ts";
 import type { NumericDate } from "../schema/time.ts";
 import type { UserRow } from "../schema/users.ts";
+import { tellUnknown } from "./abuse.ts";
 import { reach } from "./authorities.ts";
+import type { AppContext } from "./context.ts";
+import { type ProblemCode, Refusal } from "./http/problems.ts";
 import { keyedHash } from "./tokens/refresh-key.ts";
 import { COLUMNS } from "./users.ts";
 
@@ -74,25 +77,39 @@ export async function issueToken(db: D1Database, issue: Issue): Promise<boolean>
 }
 
 export type FoundToken = { digest: string; user: UserRow; purpose: MailedPurpose; email: string };
+/** `over`: used, expired, or of before a change of the user. `unknown`: never made, for something else, or replaced by a newer one. */
+type Finding = ({ kind: "good" } & FoundToken) | { kind: "over" | "unknown" };
 
-/** Whose good token this is, if it is one of these purposes; looking uses nothing up. */
-export async function findToken(
+/** Whose good token this is, if it is one of these purposes; looking uses nothing up. One query. */
+async function findToken(
   db: D1Database,
   token: string,
   purposes: readonly MailedPurpose[],
   now: NumericDate,
-): Promise<FoundToken | null> {
-  if (!TOKEN.test(token)) return null;
+): Promise<Finding> {
+  if (!TOKEN.test(token)) return { kind: "unknown" };
   const digest = await digestOf(token);
   const ofToken = (column: string) => `(SELECT mailed_tokens.${column} FROM mailed_tokens WHERE digest = ?1)`;
-  const query = `SELECT ${COLUMNS}, ${ofToken("purpose")} AS purpose, ${ofToken("email")} AS mailed_to FROM users
-    WHERE id = ${ofToken("user_id")} AND EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD})`;
-  const row = await reach("database", () =>
-    db.prepare(query).bind(digest, now).first<UserRow & { purpose: MailedPurpose; mailed_to: string }>(),
-  );
-  if (row === null || !purposes.includes(row.purpose)) return null;
-  const { purpose, mailed_to, ...user } = row;
-  return { digest, user, purpose, email: mailed_to };
+  const query = `SELECT ${COLUMNS}, ${ofToken("purpose")} AS purpose, ${ofToken("email")} AS mailed_to,
+    EXISTS (SELECT 1 FROM mailed_tokens WHERE ${IS_GOOD}) AS is_good FROM users WHERE id = ${ofToken("user_id")}`;
+  type Row = UserRow & { purpose: MailedPurpose; mailed_to: string; is_good: number };
+  const row = await reach("database", () => db.prepare(query).bind(digest, now).first<Row>());
+  if (row === null || !purposes.includes(row.purpose)) return { kind: "unknown" };
+  const { purpose, mailed_to, is_good, ...user } = row;
+  return is_good === 1 ? { kind: "good", digest, user, purpose, email: mailed_to } : { kind: "over" };
+}
+
+/** The good token of one of these purposes, or the refusal; an unknown one is told (contract §2). */
+export async function requireToken(
+  c: AppContext,
+  token: string,
+  purposes: readonly MailedPurpose[],
+  refusal: ProblemCode,
+): Promise<FoundToken> {
+  const found = await findToken(c.env.DB, token, purposes, c.get("facts").now);
+  if (found.kind === "good") return found;
+  if (found.kind === "unknown") await tellUnknown(c);
+  throw new Refusal(refusal);
 }
 
 /** Uses the token up and sets the password, in one transaction; null if somebody was faster (RST-02). */

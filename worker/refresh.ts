@@ -30,8 +30,8 @@ export async function presentRefreshToken(
     clientKey(service.config, client),
   ]);
   if (claims === null) {
-    tellBadToken(c, token);
     tell(c, { type: "refresh_denied", reason: "invalid" });
+    await tellBadToken(c, token);
     return { kind: "invalid" };
   }
 

@@ -11,15 +11,16 @@ import {
   type PatternPolicy,
 } from "../../schema/abuse.ts";
 
-/** One failure: of a guess at an account (a keyed hash), or a bad token. */
-export type Mark = { atMs: number; account: string | null };
+/** One failure: of a guess at an account (a keyed hash), or a bad token. `isTold`: it was among those of a detection. */
+export type Mark = { atMs: number; account: string | null; isTold?: true };
 type Suspicion = { marks: Mark[]; detections: number; detectedAtMs: number };
 export type Suspicions = Record<Pattern, Suspicion>;
 
 /** What was seen, and what follows. */
 export type Detection = {
   pattern: Pattern;
-  action: AbuseAction;
+  /** `lockout`: nothing against the address, since the one account that it failed at is locked. */
+  action: AbuseAction | { kind: "lockout" };
   failures: number;
   accounts: number;
   firstAtMs: number;
@@ -68,17 +69,19 @@ export function decideGuess(
   policy: AbusePolicy,
 ): { kind: "wait" } | ({ kind: "look" } & GuessView) {
   const { marks } = suspicions.rapid_login;
-  const isWatched = openCount > 0 || PATTERN_NAMES.some((pattern) => suspicions[pattern].marks.length > 0);
   const rapid = enforced(policy.rapid_login);
   if (rapid !== null && marks.length >= rapid.limit) {
     return { kind: "look", isWatched: true, onlyAccount: marks[0]?.account ?? null };
   }
-  const isFull = (pattern: Pattern): boolean => {
-    const rule = enforced(policy[pattern]);
-    return rule !== null && suspicions[pattern].marks.length + openCount >= rule.limit;
-  };
-  if (isFull("rapid_login") || isFull("password_spray")) return { kind: "wait" };
-  return { kind: "look", isWatched, onlyAccount: null };
+  const isFull = (open: number): boolean =>
+    (["rapid_login", "password_spray"] as const).some((pattern) => {
+      const rule = enforced(policy[pattern]);
+      return rule !== null && suspicions[pattern].marks.length + open >= rule.limit;
+    });
+  if (isFull(openCount)) return { kind: "wait" };
+  const isMarked = PATTERN_NAMES.some((pattern) => suspicions[pattern].marks.length > 0);
+  // Whoever must wait for it is let in by hearing of its end.
+  return { kind: "look", isWatched: isMarked || openCount > 0 || isFull(openCount + 1), onlyAccount: null };
 }
 
 /** The rule if any of its steps refuses anything: nothing needs to wait for a line in the log. */
@@ -86,7 +89,10 @@ function enforced(rule: PatternPolicy | null): PatternPolicy | null {
   return rule?.steps.some(({ kind }) => kind === "block" || kind === "ban") ? rule : null;
 }
 
-/** Decides a wrong guess at `account`: it counts as rapid, and its account once as sprayed. */
+/**
+ * Decides a wrong guess at `account`: it counts as rapid, and its account once as sprayed. At one account
+ * alone it is told once, and left to that account's lockout.
+ */
 export function decideFailure(
   before: Suspicions,
   account: string,
@@ -99,14 +105,20 @@ export function decideFailure(
   const others = current.password_spray.marks.filter((one) => one.account !== account);
   const isLone = policy.isLockoutSooner && accountsOf(rapid) === 1;
   const limit = policy.rapid_login?.limit ?? 0;
-  const marked = {
-    ...current,
-    rapid_login: { ...current.rapid_login, marks: isLone ? rapid.slice(-limit) : rapid },
-    password_spray: { ...current.password_spray, marks: [...others, mark] },
-  };
   // A pattern that is switched off keeps no marks.
-  const kept = suspicionsAt(marked, policy, nowMs);
-  return detected(kept, isLone ? ["password_spray"] : ["rapid_login", "password_spray"], policy, nowMs);
+  const kept = suspicionsAt(
+    {
+      ...current,
+      rapid_login: marked(current, "rapid_login", isLone ? rapid.slice(-limit) : rapid, policy, nowMs),
+      password_spray: marked(current, "password_spray", [...others, mark], policy, nowMs),
+    },
+    policy,
+    nowMs,
+  );
+  if (!isLone) return detected(kept, ["rapid_login", "password_spray"], policy, nowMs);
+  const alone = lone(kept, policy, nowMs);
+  const sprayed = detected(alone.suspicions, ["password_spray"], policy, nowMs);
+  return { ...sprayed, detections: [...alone.detections, ...sprayed.detections] };
 }
 
 /** Decides a try at another account than the one that this address failed at up to the limit. */
@@ -128,7 +140,7 @@ export function decideBadToken(
   const tokens = current.token_brute_force;
   const marks = [...tokens.marks, { atMs: nowMs, account: null }];
   return detected(
-    { ...current, token_brute_force: { ...tokens, marks } },
+    { ...current, token_brute_force: marked(current, "token_brute_force", marks, policy, nowMs) },
     ["token_brute_force"],
     policy,
     nowMs,
@@ -160,6 +172,50 @@ export function suspicionsEndAtMs(suspicions: Suspicions, policy: AbusePolicy): 
   );
 }
 
+/**
+ * The suspicion with more marks. After a step that stops nothing of its kind (`log`, `warn`; for tokens a
+ * `block`, which is of guesses) none counts for a period: what goes on is the attack that was told. What
+ * a step does stop is not asked about here while it stands.
+ */
+function marked(
+  suspicions: Suspicions,
+  pattern: Pattern,
+  marks: Mark[],
+  policy: AbusePolicy,
+  nowMs: number,
+): Suspicion {
+  const suspicion = suspicions[pattern];
+  const rule = policy[pattern];
+  if (rule === null || suspicion.detections === 0) return { ...suspicion, marks };
+  const { kind } = stepOf(rule, suspicion.detections);
+  const stops = kind === "ban" || (kind === "block" && pattern !== "token_brute_force");
+  const isTold = !stops && suspicion.detectedAtMs + rule.seconds * 1000 > nowMs;
+  return isTold ? suspicion : { ...suspicion, marks };
+}
+
+/** The step that the n-th detection takes: the last one is taken again and again. */
+function stepOf({ steps }: PatternPolicy, n: number): AbuseAction {
+  return steps[Math.min(n, steps.length) - 1] ?? { kind: "log" };
+}
+
+/** As many failures at one account as rapid login takes: told once, and the marks stay, for a second account. */
+function lone(
+  suspicions: Suspicions,
+  policy: AbusePolicy,
+  nowMs: number,
+): { suspicions: Suspicions; detections: Detection[] } {
+  const { rapid_login: rule } = policy;
+  const { rapid_login } = suspicions;
+  const { marks, detections } = rapid_login;
+  if (rule === null || marks.length < rule.limit || marks.some(({ isTold }) => isTold))
+    return { suspicions, detections: [] };
+  const told = marks.map((mark) => ({ ...mark, isTold: true as const }));
+  return {
+    suspicions: { ...suspicions, rapid_login: { ...rapid_login, marks: told } },
+    detections: [seen("rapid_login", { kind: "lockout" }, marks, rule, detections + 1, nowMs)],
+  };
+}
+
 function detected(
   suspicions: Suspicions,
   patterns: Pattern[],
@@ -172,19 +228,31 @@ function detected(
     const rule = policy[pattern];
     const { marks, detections: earlier } = suspicions[pattern];
     if (rule === null || marks.length < rule.limit) continue;
-    const action = rule.steps[Math.min(earlier, rule.steps.length - 1)] ?? { kind: "log" };
-    detections.push({
-      pattern,
-      action,
-      failures: marks.length,
-      accounts: accountsOf(marks),
-      firstAtMs: marks[0]?.atMs ?? nowMs,
-      periodSeconds: rule.seconds,
-      times: earlier + 1,
-    });
-    after[pattern] = { marks: [], detections: earlier + 1, detectedAtMs: nowMs };
+    const times = earlier + 1;
+    detections.push(seen(pattern, stepOf(rule, times), marks, rule, times, nowMs));
+    after[pattern] = { marks: [], detections: times, detectedAtMs: nowMs };
   }
   return { suspicions: after, detections };
+}
+
+function seen(
+  pattern: Pattern,
+  action: Detection["action"],
+  marks: readonly Mark[],
+  { seconds: periodSeconds }: PatternPolicy,
+  times: number,
+  nowMs: number,
+): Detection {
+  const firstAtMs = marks[0]?.atMs ?? nowMs;
+  return {
+    pattern,
+    action,
+    failures: marks.length,
+    accounts: accountsOf(marks),
+    firstAtMs,
+    periodSeconds,
+    times,
+  };
 }
 
 function accountsOf(marks: readonly Mark[]): number {

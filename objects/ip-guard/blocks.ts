@@ -18,6 +18,14 @@ export function blockAt(standing: Standing | null, nowMs: number): Block | null 
   return { scope: standing.scope, untilMs: standing.untilMs };
 }
 
+/**
+ * Whether a block stops a guess, or anything else. What fails meanwhile was on its way before, so that it
+ * counts for nothing: one attack is detected once.
+ */
+export function stops(block: Block | null, isGuess: boolean): block is Block {
+  return block !== null && (isGuess || block.scope === "everything");
+}
+
 /** Decides what follows from a detection: what stands is never weakened or shortened by one. */
 export function decideDetected(
   before: Standing | null,

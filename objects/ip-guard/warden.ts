@@ -6,6 +6,7 @@ import type {
   AbusePolicy,
   AbuseReport,
   Block,
+  BlockAfter,
   GuessView,
   Impose,
   Lift,
@@ -27,7 +28,15 @@ import {
   suspicionsEndAtMs,
   withoutAccount,
 } from "./abuse.ts";
-import { blockAt, decideDetected, decideImposed, decideLifted, rowOf, type Standing } from "./blocks.ts";
+import {
+  blockAt,
+  decideDetected,
+  decideImposed,
+  decideLifted,
+  rowOf,
+  type Standing,
+  stops,
+} from "./blocks.ts";
 import { abuseDetected, addressBlocked, addressUnblocked } from "./events.ts";
 import { AbuseState } from "./state.ts";
 
@@ -55,15 +64,25 @@ export class Warden {
   }
 
   /** Opens a guess, or says null: it must wait for those that are open. Writes nothing. */
-  open(guess: OpenGuess, nowMs: number): GuessView | null {
-    for (const id of guess.ended) this.#open.delete(id);
-    for (const [id, atMs] of this.#open) if (atMs + OPEN_MS <= nowMs) this.#open.delete(id);
-    const suspicions = suspicionsAt(this.#state.suspicions(), guess.policy, nowMs);
-    const decision = decideGuess(suspicions, this.#open.size, guess.policy);
+  open({ id, policy }: OpenGuess, nowMs: number): GuessView | null {
+    for (const [open, atMs] of this.#open) if (atMs + OPEN_MS <= nowMs) this.#open.delete(open);
+    const suspicions = suspicionsAt(this.#state.suspicions(), policy, nowMs);
+    const decision = decideGuess(suspicions, this.#open.size, policy);
     if (decision.kind === "wait") return null;
-    this.#open.set(guess.id, nowMs);
+    this.#open.set(id, nowMs);
     const { isWatched, onlyAccount } = decision;
     return { isWatched, onlyAccount };
+  }
+
+  /** These guesses have ended, and none was a failure. */
+  close(ended: readonly string[]): void {
+    for (const id of ended) this.#open.delete(id);
+  }
+
+  /** When the first of what is open ends at the latest, in whole seconds from now. */
+  openForSeconds(nowMs: number): number {
+    const [first = nowMs] = this.#open.values(); // in the order of opening
+    return Math.max(1, Math.ceil((first + OPEN_MS - nowMs) / 1000));
   }
 
   /** To be called before the turn of a command that may write. */
@@ -71,10 +90,19 @@ export class Warden {
     this.#state.prepare();
   }
 
-  report(report: AbuseReport, nowMs: number): Block | null {
+  report(report: AbuseReport, nowMs: number): BlockAfter | null {
     if ("guess" in report) this.#open.delete(report.guess);
     const before = this.#state.suspicions();
     const { policy } = report;
+    if (report.kind === "ended") {
+      if (report.proven !== null && this.#state.exists) {
+        const after = withoutAccount(before, report.proven);
+        if (JSON.stringify(after) !== JSON.stringify(before)) this.#putSuspicions(after, policy, nowMs);
+      }
+      return this.block(nowMs);
+    }
+    const stood = this.block(nowMs);
+    if (stops(stood, report.kind !== "bad_token")) return stood;
     switch (report.kind) {
       case "failed":
         return this.#apply(decideFailure(before, report.account, policy, nowMs), report, nowMs);
@@ -82,12 +110,6 @@ export class Warden {
         return this.#apply(decideElsewhere(before, policy, nowMs), report, nowMs);
       case "bad_token":
         return this.#apply(decideBadToken(before, policy, nowMs), report, nowMs);
-      case "ended":
-        if (report.proven !== null && this.#state.exists) {
-          const after = withoutAccount(before, report.proven);
-          if (JSON.stringify(after) !== JSON.stringify(before)) this.#putSuspicions(after, policy, nowMs);
-        }
-        return this.block(nowMs);
     }
   }
 
@@ -142,7 +164,7 @@ export class Warden {
     { suspicions, detections }: { suspicions: Suspicions; detections: Detection[] },
     report: AbuseReport,
     nowMs: number,
-  ): Block | null {
+  ): BlockAfter | null {
     this.#putSuspicions(suspicions, report.policy, nowMs);
     for (const detection of detections) {
       const before = this.#state.standing();
@@ -160,7 +182,8 @@ export class Warden {
         request_id: report.requestId,
       });
     }
-    return this.block(nowMs);
+    const block = this.block(nowMs);
+    return block === null || detections.length === 0 ? block : { ...block, isNew: true };
   }
 
   #putSuspicions(suspicions: Suspicions, policy: AbusePolicy, nowMs: number): void {

@@ -193,9 +193,7 @@ function mayLock({ failures, consecutive, pending }: Lockout, policy: LockoutPol
 /** When the first of what is open is told apart at the latest; without any, when the first failure counts no more. */
 function freesAt({ failures, pending }: Lockout, policy: LockoutPolicy): NumericDate {
   const [open] = pending;
-  return open === undefined
-    ? (failures[0]?.at ?? 0) + policy.lockoutWindowSeconds
-    : open.at + TICKET_SECONDS;
+  return open === undefined ? (failures[0]?.at ?? 0) + policy.lockoutWindowSeconds : open.at + TICKET_SECONDS;
 }
 
 /** True if a lock began, or the ceiling was reached, by failures however far apart. */

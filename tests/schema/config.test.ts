@@ -179,6 +179,20 @@ describe("limits", () => {
     }
   });
 
+  test.for([
+    [{}, true],
+    [{ LOCKOUT_THRESHOLD: "6" }, false],
+    [{ LOCKOUT_DURATION: "299" }, false],
+    [{ LOCKOUT_WINDOW: "299" }, false],
+    [{ LOCKOUT_DURATION: "300", LOCKOUT_WINDOW: "300" }, true],
+    [{ ABUSE_RAPID_LOGIN: "off" }, false],
+  ] as const)(
+    "an account's lockout stands in for rapid login only if it is no later and no shorter: %j",
+    ([vars, is]) => {
+      expect(read({ ...LEAST, ...vars }).abuse.isLockoutSooner).toBe(is);
+    },
+  );
+
   test("every limit that a route can name has a rate", () => {
     expect(Object.keys(read(LEAST).rates).sort()).toEqual([...LIMIT_CLASSES].sort());
   });

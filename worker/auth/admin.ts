@@ -69,7 +69,7 @@ export const requireOperator = () =>
     const token = presentedToken(c);
     if (token === null) throw new Refusal("token_required");
     if (!(await isOperatorToken(c, token))) {
-      tellBadToken(c, token);
+      await tellBadToken(c, token);
       throw new Refusal("invalid_access_token");
     }
     await next();

@@ -2,7 +2,7 @@
 import { API_KEY_PREFIX, parseApiKey } from "../../schema/api-keys.ts";
 import { asUserId, type UserId } from "../../schema/ids.ts";
 import { isAllowed, storedPermissions } from "../../schema/permissions.ts";
-import { tellBadApiKey } from "../abuse.ts";
+import { tellUnknown } from "../abuse.ts";
 import { digestOf, findUsable, isLastUseOld, recordUse } from "../api-keys.ts";
 import type { AppContext } from "../context.ts";
 import { admitApiKey } from "../http/limits.ts";
@@ -31,12 +31,12 @@ export async function authenticateApiKey(
   const key = parsed === null ? null : await findUsable(c.env.DB, parsed.keyId, now);
   const userId = key === null ? null : asUserId(key.user_id);
   if (parsed === null || key === null || userId === null) {
-    if (parsed === null) tellBadApiKey(c); // one of that form may have been revoked
+    if (parsed === null) await tellUnknown(c); // one of that form may have been revoked
     throw new Refusal("invalid_access_token");
   }
   const bytes = (text: string) => new TextEncoder().encode(text);
   if (!equalBytes(bytes(await digestOf(parsed.secret)), bytes(key.digest))) {
-    tellBadApiKey(c);
+    await tellUnknown(c);
     throw new Refusal("invalid_access_token");
   }
   await admitApiKey(c, key.key_id);

@@ -83,7 +83,7 @@ export async function authenticate(
   return claims;
 }
 
-/** The same for what a request presents as its own credential: a token that is none of ours is told. */
+/** The same for what a request presents as its own credential: a token that is none of ours is told, and one too many is 403. */
 export async function authenticateCredential(
   c: AppContext,
   token: string | null,
@@ -93,7 +93,7 @@ export async function authenticateCredential(
     return await authenticate(c, token, check);
   } catch (error) {
     if (error instanceof Refusal && error.code === "invalid_access_token" && token !== null)
-      tellBadToken(c, token);
+      await tellBadToken(c, token);
     throw error;
   }
 }

@@ -45,7 +45,7 @@ export async function admit(
   try {
     await sieve(c, address);
     await (strict.length > 0
-      ? charge(c, address, pooled, strict, guesses)
+      ? charge(c, address, pooled, strict, { guesses, passesBlocks: passesBlocks || !isAddressTold })
       : spend(c, address, pooled, passesBlocks || !isAddressTold));
   } catch (error) {
     if (!(error instanceof Outage) || own.length > 0) throw error;
@@ -70,7 +70,7 @@ async function charge(
   address: string,
   pooled: readonly PooledLimit[],
   strict: readonly StrictLimit[],
-  guesses: boolean,
+  { guesses, passesBlocks }: Required<Doors>,
 ): Promise<void> {
   const { rates } = serviceOf(c).config;
   const nowMs = readClockMs();
@@ -79,8 +79,8 @@ async function charge(
   const unpaid = pooled.filter((_name, index) => members[index]?.isPaid === false);
   const rules = [...unpaid, ...strict].map((name) => ({ name, ...rates[name] }));
   const guess = guesses ? openGuess(c) : null;
-  const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules, guess));
-  noteBlock(address, answer.block ?? null);
+  const answer = await reach("ip_guard", () => ipGuard(c.env, address).charge(rules, guess, passesBlocks));
+  if (!passesBlocks) noteBlock(address, answer.block ?? null);
   if (answer.kind === "blocked") {
     for (const { pool } of paid) pool.putBack();
     throw blocked(answer.block);

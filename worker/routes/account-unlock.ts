@@ -5,7 +5,7 @@ import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { findToken, useToken } from "../mailed-tokens.ts";
+import { requireToken, useToken } from "../mailed-tokens.ts";
 
 const route = defineRoute(
   {
@@ -30,8 +30,8 @@ const route = defineRoute(
 export function mountAccountUnlock(app: App): void {
   serve(app, route, async (c) => {
     const { now, client, requestId } = c.get("facts");
-    const found = await findToken(c.env.DB, c.req.valid("json").token, ["account_unlock"], now);
-    if (found === null) throw new Refusal("invalid_unlock_token");
+    const { token } = c.req.valid("json");
+    const found = await requireToken(c, token, ["account_unlock"], "invalid_unlock_token");
     const { id: userId } = userState(found.user);
     // First what it is for: were the object down, the owner could try the same link again.
     const command = { userId, note: "owner, by mail", client, requestId };

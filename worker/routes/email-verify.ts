@@ -7,8 +7,8 @@ import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import {
   type FoundToken,
-  findToken,
   isEmailTaken,
+  requireToken,
   useForNewEmail,
   useForVerification,
 } from "../mailed-tokens.ts";
@@ -37,8 +37,7 @@ export function mountEmailVerify(app: App): void {
   serve(app, route, async (c) => {
     const { now } = c.get("facts");
     const { token } = c.req.valid("json");
-    const found = await findToken(c.env.DB, token, ["email_verify", "email_change"], now);
-    if (found === null) throw new Refusal("invalid_email_token");
+    const found = await requireToken(c, token, ["email_verify", "email_change"], "invalid_email_token");
     if (found.purpose === "email_change") {
       await changeEmail(c, found);
       return c.json({ message: "Email changed successfully" }, 200);

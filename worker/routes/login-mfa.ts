@@ -4,6 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import type { UserRow } from "../../schema/users.ts";
+import { tellBadToken } from "../abuse.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
@@ -50,7 +51,10 @@ export function mountLoginMfa(app: App): void {
   serve(app, route, async (c) => {
     const { mfa_token, code, device_name, transport: by } = c.req.valid("json");
     const token = await verifyMfaToken(serviceOf(c), mfa_token, c.get("facts").now);
-    if (token === null) throw new Refusal("invalid_mfa_token");
+    if (token === null) {
+      await tellBadToken(c, mfa_token);
+      throw new Refusal("invalid_mfa_token");
+    }
     const { userId, wishes } = token;
     const [user, enrolment] = await Promise.all([
       findWithProfile(c.env.DB, userId),
@@ -64,7 +68,7 @@ export function mountLoginMfa(app: App): void {
     const target = {
       userId,
       typed: user.username,
-      track: trackOf(device, userId),
+      track: trackOf(device, user),
       isSecondStep: true,
     };
     const name = device_name ?? wishes.deviceName;

@@ -3,7 +3,7 @@
  * costs one hash (ENU-01, HASH-08).
  */
 import { z } from "@hono/zod-openapi";
-import { canBeLogin, usernameKey } from "../../schema/identity.ts";
+import { canBeLogin, loginKey } from "../../schema/identity.ts";
 import { AMR_PASSWORD } from "../../schema/mfa.ts";
 import { type UserRow, userState } from "../../schema/users.ts";
 import { tell } from "../audit.ts";
@@ -88,7 +88,7 @@ async function authenticate(
 ): Promise<Proven | null> {
   const { user, decoyHash, isTrimmed } = await findTyped(c, typed);
   const userId = user?.id ?? null;
-  const target = { userId, typed, track: trackOf(device, userId) };
+  const target = { userId, typed, track: trackOf(device, user) };
   return guess(c, target, async (attempt) => {
     if (user === null) {
       // Some other user's hash, always the same one for this name, decides what this must cost.
@@ -147,8 +147,8 @@ async function upgradeHash(c: AppContext, user: UserRow, password: string): Prom
   await replaceHash(c.env.DB, userState(user).id, user.password_hash, renewed);
 }
 
-/** A number in [0, 1) that a name always gets, and nobody else can foresee. */
+/** A number in [0, 1) that a name always gets, however it is spelt, and nobody else can foresee. */
 async function decoyPosition(c: AppContext, typed: string): Promise<number> {
-  const hash = await keyedHash(serviceOf(c).config, "decoy", usernameKey(typed));
+  const hash = await keyedHash(serviceOf(c).config, "decoy", loginKey(typed));
   return new DataView(hash.buffer).getUint32(0) / 2 ** 32;
 }

@@ -8,7 +8,7 @@ import type { App } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { findToken, useForPassword } from "../mailed-tokens.ts";
+import { requireToken, useForPassword } from "../mailed-tokens.ts";
 import { requireAcceptable } from "../new-password.ts";
 import { hashPassword } from "../passwords/registry.ts";
 
@@ -17,7 +17,7 @@ const route = defineRoute(
     access: "public",
     tier: "none",
     limits: ["auth"],
-    cost: "2 D1 queries (2 rows written), 2 UserAuthority calls (9 rows written, 2 alarms, however many sessions), 1 hash; a bad token: 1 D1 query, no hash",
+    cost: "2 D1 queries (3 rows written), 2 UserAuthority calls (9 rows written, 2 alarms, however many sessions), 1 hash; a bad token: 1 D1 query, no hash",
     missing: "Token and new password are required",
   },
   {
@@ -37,8 +37,7 @@ export function mountPasswordResetConfirm(app: App): void {
     const { token, new_password } = c.req.valid("json");
     const { now } = c.get("facts");
     const { DB } = c.env;
-    const found = await findToken(DB, token, ["password_reset"], now);
-    if (found === null) throw new Refusal("invalid_reset_token");
+    const found = await requireToken(c, token, ["password_reset"], "invalid_reset_token");
     await requireAcceptable(c, new_password, found.user);
     const passwordHash = await hashPassword(new_password, randomBytes);
     const changed = await changeAccount(c, found.user, {

@@ -10,8 +10,14 @@ import {
   UNSUSPECTED,
   withoutAccount,
 } from "../../../objects/ip-guard/abuse.ts";
-import { blockAt, decideDetected, decideImposed, decideLifted } from "../../../objects/ip-guard/blocks.ts";
-import type { AbusePolicy } from "../../../schema/abuse.ts";
+import {
+  blockAt,
+  decideDetected,
+  decideImposed,
+  decideLifted,
+  stops,
+} from "../../../objects/ip-guard/blocks.ts";
+import type { AbuseAction, AbusePolicy } from "../../../schema/abuse.ts";
 
 const T = 1_800_000_000_000;
 const POLICY: AbusePolicy = {
@@ -48,13 +54,27 @@ describe("contract §2: failures", () => {
 
   it("at one account they are its lockout's, unless that comes later than rapid login", () => {
     const { detected, suspicions } = failures(["a", "a", "a", "a", "a", "a"]);
-    expect(detected).toEqual([]);
+    expect(detected, "told once, and the lockout stands in").toMatchObject([
+      { pattern: "rapid_login", failures: 5, accounts: 1, times: 1, action: { kind: "lockout" } },
+    ]);
     expect(decideGuess(suspicions, 3, POLICY)).toEqual({ kind: "look", isWatched: true, onlyAccount: "a" });
     expect(decideElsewhere(suspicions, POLICY, T + 7000).detections).toMatchObject([
       { pattern: "rapid_login" },
     ]);
     const later = { ...POLICY, isLockoutSooner: false };
     expect(failures(["a", "a", "a", "a", "a"], later).detected).toHaveLength(1);
+  });
+
+  it("at one account again are told again; taken back by a success, they are no excuse for others", () => {
+    expect(failures(Array.from({ length: 10 }, () => "a")).detected).toHaveLength(2);
+    let { suspicions } = failures(["a", "a", "a", "a", "a"]);
+    suspicions = withoutAccount(suspicions, "a");
+    const detections = distinct(5).flatMap((account, i) => {
+      const decision = decideFailure(suspicions, account, POLICY, T + 5000 + i);
+      suspicions = decision.suspicions;
+      return decision.detections;
+    });
+    expect(detections).toMatchObject([{ action: { kind: "block" }, accounts: 5 }]);
   });
 
   it("spray counts accounts, not failures", () => {
@@ -101,6 +121,14 @@ describe("open guesses count as failures until they are told apart", () => {
     expect(decideGuess(UNSUSPECTED, 0, POLICY)).toMatchObject({ isWatched: false });
     expect(decideGuess(UNSUSPECTED, 1, POLICY)).toMatchObject({ isWatched: true });
   });
+
+  it("a guess that fills the last place is watched, since the next one waits for its end", () => {
+    const one = {
+      ...POLICY,
+      rapid_login: { limit: 1, seconds: 300, steps: [{ kind: "block" as const, seconds: 1 }] },
+    };
+    expect(decideGuess(UNSUSPECTED, 0, one)).toMatchObject({ kind: "look", isWatched: true });
+  });
 });
 
 it("each detection within a day takes the next step, and the last one again", () => {
@@ -115,6 +143,47 @@ it("each detection within a day takes the next step, and the last one again", ()
   };
   for (const hour of [0, 1, 2, 40]) twenty(T + hour * 3_600_000);
   expect(actions).toEqual(["warn", "ban", "ban", "warn"]);
+});
+
+describe("one attack is detected once", () => {
+  const tokens = (steps: AbuseAction[], count: number, everyMs: number) => {
+    const policy = { ...POLICY, token_brute_force: { limit: 20, seconds: 1800, steps } };
+    let suspicions: Suspicions = UNSUSPECTED;
+    return Array.from({ length: count }, (_, i) => i).flatMap((i) => {
+      const decision = decideBadToken(suspicions, policy, T + i * everyMs);
+      suspicions = decision.suspicions;
+      return decision.detections.map(({ action }) => [i, action.kind]);
+    });
+  };
+
+  it("after a step that stops no tokens none counts for a period: sixty-five at once take one step", () => {
+    const steps: AbuseAction[] = [
+      { kind: "warn" },
+      { kind: "block", seconds: 300 },
+      { kind: "ban", seconds: 3600 },
+    ];
+    expect(tokens(steps, 65, 0)).toEqual([[19, "warn"]]);
+    expect(tokens(steps, 600, 10_000)).toEqual([
+      [19, "warn"],
+      [218, "block"],
+      [417, "ban"],
+      [437, "ban"],
+      [457, "ban"],
+      [477, "ban"],
+      [497, "ban"],
+      [517, "ban"],
+      [537, "ban"],
+      [557, "ban"],
+      [577, "ban"],
+      [597, "ban"],
+    ]);
+  });
+
+  it("what a block stops was on its way before it, and is not asked about", () => {
+    const block = { scope: "guesses" as const, untilMs: T };
+    expect([stops(null, true), stops(block, true), stops(block, false)]).toEqual([false, true, false]);
+    expect(stops({ ...block, scope: "everything" }, false)).toBe(true);
+  });
 });
 
 describe("a block", () => {
