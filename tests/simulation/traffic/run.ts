@@ -16,6 +16,11 @@ const TYPO = 0.08;
 const FORGETFUL = 0.004;
 const STALE_MANAGER = 0.02;
 const KNOWN = 0.6;
+/** As long as the guard lets a guess wait for its turn, and how often it asks here meanwhile. */
+const WAIT_MS = 5 * SECOND;
+const ASK_AGAIN_MS = 50;
+/** The arrivals that the defaults are judged by: a whole office within so many minutes. */
+export const JUDGED_MINUTES = 180;
 
 export type Summary = {
   seed: number;
@@ -23,11 +28,13 @@ export type Summary = {
   /** Honest clients that were refused at least once, by the answer that they got first. */
   hindered: Record<string, number>;
   hinderedShare: number;
+  /** The same by how many people are behind the client's address; 0: a telephone. */
+  bySize: Map<number, { clients: number; hindered: number }>;
   attacks: { name: string; evaluated: number; limit: number }[];
   exceeded: number;
 };
 
-type Person = { account: string; isKnown: boolean; addressAt: () => string };
+type Person = { account: string; isKnown: boolean; addressAt: () => string; officeSize: number };
 type Step = { atMs: number; run: () => void };
 
 /** The settings that are simulated: the defaults, with these in their place. */
@@ -42,13 +49,27 @@ export function configWith(vars: Record<string, string> = {}): Config {
   return reading.config;
 }
 
-export function simulateTraffic(seed: number, config: Config = configWith()): Summary {
+/** `minutes`: within how many everybody arrives. */
+export function simulateTraffic(
+  seed: number,
+  config: Config = configWith(),
+  minutes = JUDGED_MINUTES,
+): Summary {
   const prng = new Prng(seed);
   const hindered: Record<string, number> = {};
+  const bySize: Summary["bySize"] = new Map();
   const people = [...offices(prng), ...mobiles(prng)];
   const service = new Service(config);
   const clock = new Clock();
-  for (const person of people) comeToWork(person, prng, clock, service, hindered);
+  for (const person of people) {
+    const ofSize = bySize.get(person.officeSize) ?? { clients: 0, hindered: 0 };
+    bySize.set(person.officeSize, ofSize);
+    ofSize.clients += 1;
+    comeToWork(person, prng, clock, service, minutes, (outcome) => {
+      hindered[outcome] = (hindered[outcome] ?? 0) + 1;
+      ofSize.hindered += 1;
+    });
+  }
   clock.run();
   const count = Object.values(hindered).reduce((sum, one) => sum + one, 0);
   const attacks = attacksOn(prng, config);
@@ -57,6 +78,7 @@ export function simulateTraffic(seed: number, config: Config = configWith()): Su
     clients: people.length,
     hindered,
     hinderedShare: count / people.length,
+    bySize,
     attacks,
     exceeded: attacks.filter(({ evaluated, limit }) => evaluated > limit).length,
   };
@@ -64,13 +86,15 @@ export function simulateTraffic(seed: number, config: Config = configWith()): Su
 
 /** Many people behind one address each. */
 function offices(prng: Prng): Person[] {
-  return Array.from({ length: OFFICES }, (_, office) =>
-    Array.from({ length: prng.int(5, 60) }, (_person, index) => ({
+  return Array.from({ length: OFFICES }, (_, office) => {
+    const officeSize = prng.int(5, 60);
+    return Array.from({ length: officeSize }, (_person, index) => ({
       account: `office-${office}-${index}`,
       isKnown: prng.chance(KNOWN),
       addressAt: () => `office-${office}`,
-    })),
-  ).flat();
+      officeSize,
+    }));
+  }).flat();
 }
 
 /** Telephones, whose carrier gives them another of its addresses each time. */
@@ -79,16 +103,18 @@ function mobiles(prng: Prng): Person[] {
     account: `mobile-${index}`,
     isKnown: prng.chance(KNOWN),
     addressAt: () => `carrier-${prng.int(1, MOBILE_ADDRESSES)}`,
+    officeSize: 0,
   }));
 }
 
-/** One sign-in between eight and eleven, with what goes wrong before it succeeds. */
+/** One sign-in some time of the morning, with what goes wrong before it succeeds. */
 function comeToWork(
   person: Person,
   prng: Prng,
   clock: Clock,
   service: Service,
-  hindered: Record<string, number>,
+  minutes: number,
+  onHindered: (outcome: Outcome) => void,
 ): void {
   let failuresLeft = 0;
   let pause = () => prng.int(5, 25) * SECOND;
@@ -102,23 +128,37 @@ function comeToWork(
   } else if (prng.chance(TYPO)) failuresLeft = prng.int(1, 2);
   let isHindered = false;
   const attempt = (): void => {
-    const isRight = failuresLeft <= 0;
-    const one: Attempt = { ...person, atMs: clock.nowMs, address: person.addressAt(), isRight };
-    const settle = service.login(one);
-    const after = (outcome: Outcome): void => {
+    const one = { ...person, address: person.addressAt(), isRight: failuresLeft <= 0 };
+    signIn(one, { prng, clock, service }, (outcome) => {
       failuresLeft -= 1;
       if (outcome === "signed_in") return;
       if (outcome !== "wrong" && !isHindered) {
         isHindered = true;
-        hindered[outcome] = (hindered[outcome] ?? 0) + 1;
+        onHindered(outcome);
       }
       if (outcome === "account_locked" || (givesUp && failuresLeft <= 0)) return;
       clock.in(outcome === "wrong" ? pause() : 5 * MINUTE, attempt);
-    };
-    if (typeof settle === "string") after(settle);
+    });
+  };
+  clock.in(prng.int(0, minutes * MINUTE), attempt);
+}
+
+/** One request: it waits for its turn where it must, and is hashed. */
+function signIn(
+  one: Omit<Attempt, "atMs">,
+  world: { prng: Prng; clock: Clock; service: Service },
+  after: (outcome: Outcome) => void,
+): void {
+  const { prng, clock, service } = world;
+  const untilMs = clock.nowMs + WAIT_MS;
+  const ask = (): void => {
+    const settle = service.login({ ...one, atMs: clock.nowMs });
+    if (settle === "wait" && clock.nowMs < untilMs) clock.in(ASK_AGAIN_MS, ask);
+    else if (settle === "wait") after("rate_limited");
+    else if (typeof settle === "string") after(settle);
     else clock.in(prng.int(40, 400), () => after(settle(clock.nowMs)));
   };
-  clock.in(prng.int(0, 3 * HOUR), attempt);
+  ask();
 }
 
 /** Each attack against a service of its own, for as long as its limit holds. */
@@ -137,15 +177,10 @@ function attacksOn(prng: Prng, config: Config): Summary["attacks"] {
     for (let i = 0; i < minutes * 20; i += 1) {
       clock.in(prng.int(0, minutes * MINUTE), () => {
         for (let burst = 0; burst < 10; burst += 1) {
-          const settle = service.login({
-            ...target(i * 10 + burst),
-            atMs: clock.nowMs,
-            isRight: false,
-            isKnown: false,
+          const one = { ...target(i * 10 + burst), isRight: false, isKnown: false };
+          signIn(one, { prng, clock, service }, (outcome) => {
+            if (outcome === "wrong") evaluated += 1;
           });
-          if (typeof settle === "string") continue;
-          evaluated += 1;
-          clock.in(prng.int(40, 400), () => settle(clock.nowMs));
         }
       });
     }
@@ -184,11 +219,9 @@ function slowThenAtOnce(prng: Prng, config: Config, limit: number): Summary["att
   const clock = new Clock();
   let evaluated = 0;
   const attempt = (account: string): void => {
-    const one = { address: "a", account, atMs: clock.nowMs, isRight: false, isKnown: false };
-    const settle = service.login(one);
-    if (typeof settle === "string") return;
-    evaluated += 1;
-    clock.in(prng.int(40, 400), () => settle(clock.nowMs));
+    signIn({ address: "a", account, isRight: false, isKnown: false }, { prng, clock, service }, (outcome) => {
+      if (outcome === "wrong") evaluated += 1;
+    });
   };
   for (let i = 0; i < 9; i += 1) clock.in(i * 5 * MINUTE, () => attempt(`slow-${i}`));
   for (let i = 0; i < 100; i += 1) clock.in(46 * MINUTE, () => attempt(`burst-${i}`));
@@ -196,7 +229,7 @@ function slowThenAtOnce(prng: Prng, config: Config, limit: number): Summary["att
   return { name: "many accounts slowly, then a hundred at once", evaluated, limit };
 }
 
-/** Ten in flight at a time: each is told after its answer, so that as many may still be looked at. */
+/** Ten in flight at a time: each is told before its answer, which the guard's order decides. */
 function guessTokens(prng: Prng, config: Config): Summary["attacks"][number] {
   const IN_FLIGHT = 10;
   const service = new Service(config);
@@ -204,16 +237,15 @@ function guessTokens(prng: Prng, config: Config): Summary["attacks"][number] {
   let evaluated = 0;
   const next = (): void => {
     if (clock.nowMs > START_MS + HOUR) return;
-    const told = service.badToken("a", clock.nowMs);
-    if (told !== false) evaluated += 1;
+    const tell = service.badToken("a", clock.nowMs);
     clock.in(prng.int(5, 50), () => {
-      if (told !== false) told(clock.nowMs);
-      clock.in(told === false ? SECOND : 0, next);
+      if (tell !== false && tell(clock.nowMs)) evaluated += 1;
+      clock.in(tell === false ? SECOND : 0, next);
     });
   };
   for (let i = 0; i < IN_FLIGHT; i += 1) clock.in(0, next);
   clock.run();
-  const limit = (config.abuse.token_brute_force?.limit ?? Number.POSITIVE_INFINITY) + IN_FLIGHT - 1;
+  const limit = config.abuse.token_brute_force?.limit ?? Number.POSITIVE_INFINITY;
   return { name: "forged tokens, ten in flight, 1 h", evaluated, limit };
 }
 

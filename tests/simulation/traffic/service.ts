@@ -13,7 +13,7 @@ import {
   UNSUSPECTED,
   withoutAccount,
 } from "../../../objects/ip-guard/abuse.ts";
-import { blockAt, decideDetected, type Standing } from "../../../objects/ip-guard/blocks.ts";
+import { blockAt, decideDetected, type Standing, stops } from "../../../objects/ip-guard/blocks.ts";
 import { decideCharge, type RequestLog } from "../../../objects/rate-limit.ts";
 import {
   decideReserve,
@@ -26,6 +26,8 @@ import type { TokenId } from "../../../schema/ids.ts";
 
 export type Attempt = { atMs: number; address: string; account: string; isRight: boolean; isKnown: boolean };
 export type Outcome = "signed_in" | "wrong" | "rate_limited" | "account_locked" | "address_blocked";
+
+const NOBODY = { userId: null, client: { ip: null, country: null, userAgent: null }, requestId: "" };
 
 type Guard = {
   ip: RequestLog;
@@ -46,8 +48,11 @@ export class Service {
     this.#config = config;
   }
 
-  /** Charges an attempt. Refused, the outcome; else what settles it when its hash is done. */
-  login(attempt: Attempt): Outcome | ((atMs: number) => Outcome) {
+  /**
+   * Charges an attempt. Refused, the outcome; `wait`: as many are open as may be, and it must ask again;
+   * else what settles it when its hash is done.
+   */
+  login(attempt: Attempt): Outcome | "wait" | ((atMs: number) => Outcome) {
     const { atMs, address, account, isKnown, isRight } = attempt;
     const { abuse, rates } = this.#config;
     const guard = this.#guard(address);
@@ -60,7 +65,7 @@ export class Service {
     if (answer.kind === "refused") return "rate_limited";
     guard.suspicions = suspicionsAt(guard.suspicions, abuse, atMs);
     const view = decideGuess(guard.suspicions, guard.open.size, abuse);
-    if (view.kind === "wait") return "rate_limited";
+    if (view.kind === "wait") return "wait";
     [guard.ip = [], guard.auth = []] = logs;
     if (!isKnown && view.onlyAccount !== null && view.onlyAccount !== account) {
       this.#apply(guard, decideElsewhere(guard.suspicions, abuse, atMs), address, atMs);
@@ -70,7 +75,8 @@ export class Service {
     const id = String(this.#count);
     const track = isKnown ? `${account} known at ${address}` : account;
     const now = Math.floor(atMs / 1000);
-    const reserved = decideReserve(this.#lockouts.get(track) ?? UNLOCKED, id as TokenId, now, this.#config);
+    const asked = { ticket: id as TokenId, ...NOBODY };
+    const reserved = decideReserve(this.#lockouts.get(track) ?? UNLOCKED, asked, now, this.#config);
     this.#lockouts.set(track, reserved.lockout);
     if (reserved.answer.kind === "locked") return "account_locked";
     guard.open.add(id);
@@ -84,22 +90,25 @@ export class Service {
       this.#lockouts.set(track, settled);
       guard.open.delete(id);
       if (isRight) guard.suspicions = withoutAccount(guard.suspicions, account);
-      else if (!isKnown)
+      else if (!isKnown && !stops(blockAt(guard.standing, doneMs), true))
         this.#apply(guard, decideFailure(guard.suspicions, account, abuse, doneMs), address, doneMs);
       return isRight ? "signed_in" : "wrong";
     };
   }
 
-  /** Looks at a forged token: false if the address is refused before. Told when it is answered. */
-  badToken(address: string, atMs: number): false | ((doneMs: number) => void) {
+  /** Looks at a forged token: false if the address is refused before; else what tells it, and whether it may be answered as bad. */
+  badToken(address: string, atMs: number): false | ((doneMs: number) => boolean) {
     const guard = this.#guard(address);
-    if (blockAt(guard.standing, atMs)?.scope === "everything") return false;
+    if (stops(blockAt(guard.standing, atMs), false)) return false;
     const rule = { name: "ip" as const, ...this.#config.rates.ip };
     const { answer, logs } = decideCharge([guard.ip], [rule], atMs);
     if (answer.kind === "refused") return false;
     [guard.ip = []] = logs;
-    return (doneMs) =>
+    return (doneMs) => {
+      if (stops(blockAt(guard.standing, doneMs), false)) return false;
       this.#apply(guard, decideBadToken(guard.suspicions, this.#config.abuse, doneMs), address, doneMs);
+      return true;
+    };
   }
 
   #apply(guard: Guard, { suspicions, detections }: Detections, address: string, atMs: number): void {
