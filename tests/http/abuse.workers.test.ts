@@ -1,12 +1,13 @@
 /** Abuse of one address (contract §2, §3, §6): what is seen, what follows, and what it does not touch. */
 import { runInDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { trail } from "../support/audit.ts";
 import {
   type Answer,
   ask,
   login,
+  ORIGIN,
   PASSWORD,
   refresh,
   register,
@@ -14,6 +15,8 @@ import {
   uniqueAddress,
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { unreachable } from "../support/faults.ts";
+import { resetToken } from "../support/mail.ts";
 import { forged } from "../support/oauth.ts";
 import { askUnder } from "../support/settings.ts";
 
@@ -96,7 +99,24 @@ describe("rapid login attempts: five failures in five minutes from one address",
 
     const elsewhere = uniqueAddress();
     for (let i = 0; i < 5; i += 1) await attempt(elsewhere, user.username);
+    const [alone] = await eventsOf(elsewhere, 1);
+    expect(alone).toMatchObject({ type: "rapid_login_attempts", reason: "lockout" });
+    expect(JSON.parse(String(alone?.details))).toMatchObject({ distinct_accounts: 1, action_seconds: null });
     expect(await attempt(elsewhere, other.username, PASSWORD)).toMatchObject(blocked);
+  });
+
+  it("right ones of ten people at once all get their turn; of eleven, as many as RATE_LIMIT_AUTH admits", async () => {
+    const users = await Promise.all(Array.from({ length: 11 }, () => register()));
+    for (const people of [users.slice(0, 10), users]) {
+      const address = uniqueAddress();
+      const answers = await Promise.all(people.map(({ username }) => attempt(address, username, PASSWORD)));
+      expect(answers.filter(({ status }) => status === 200)).toHaveLength(10);
+      const refused = answers.filter(({ status }) => status !== 200);
+      for (const answer of refused) {
+        expect(answer.body.code).toBe("rate_limited");
+        expect(Number(answer.headers.get("Retry-After"))).toBeGreaterThan(290);
+      }
+    }
   });
 
   it("are forgotten by a success at the same account, and by no other", async () => {
@@ -166,6 +186,63 @@ describe("token brute force: twenty tokens that are none of ours within half an 
     expect(refused).toMatchObject(blocked);
     expect(Number(refused.headers.get("Retry-After"))).toBeGreaterThan(43_190);
     expect(await listed(user.address)).toMatchObject({ scope: "everything", cause: "token_brute_force" });
+  });
+
+  it("of a hundred at once exactly twenty are looked at, and it is one event", async () => {
+    const address = uniqueAddress();
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, i) => badToken(address, i)));
+    const codes = answers.map(({ status, body }) => `${status} ${body.code}`).sort();
+    expect(codes).toEqual([
+      ...Array.from({ length: 20 }, () => "401 invalid_access_token"),
+      ...Array.from({ length: 80 }, () => "403 address_blocked"),
+    ]);
+    expect(await eventsOf(address, 1)).toMatchObject([{ type: "token_brute_force", reason: "ban" }]);
+  });
+
+  it("of sixty-five at once under a step that stops nothing, one event comes, and no further step", async () => {
+    const warned = askUnder({ ABUSE_TOKEN_BRUTE_FORCE_ACTION: "warn,block/300,ban/3600" });
+    const address = uniqueAddress();
+    const answers = await Promise.all(
+      Array.from({ length: 65 }, (_, i) => warned("/api/accounts/user", { address, token: `forged.${i}.x` })),
+    );
+    expect(answers.filter(({ status }) => status === 401)).toHaveLength(65);
+    expect(await eventsOf(address, 1)).toMatchObject([{ type: "token_brute_force", reason: "warn" }]);
+  });
+
+  it("so do mailed tokens that were never made or for something else, and forged tokens of a second step", async () => {
+    const user = await register();
+    const patient = askUnder({ RATE_LIMIT_AUTH: "1000/300" });
+    const { address } = user;
+    const elsewhere = await resetToken(user.email);
+    const ways: [string, object][] = [
+      ["/api/accounts/login/mfa", { mfa_token: "forged.mfa.token", code: "123456" }],
+      ["/api/accounts/password/reset/confirm", { token: "A".repeat(43), new_password: "a new harbour 31" }],
+      ["/api/accounts/email/verify", { token: elsewhere }],
+      ["/api/accounts/unlock", { token: "no form of one" }],
+    ];
+    for (let i = 0; i < 20; i += 1) {
+      const [path, body] = ways[i % ways.length] ?? ways[0] ?? ["", {}];
+      expect([400, 401]).toContain((await patient(path, { body, address })).status);
+    }
+    expect(await ask("/api/accounts/user", { token: user.access, address })).toMatchObject(blocked);
+  });
+
+  it("a mailed token that is used or expired is no guess", async () => {
+    const user = await register();
+    const patient = askUnder({ RATE_LIMIT_AUTH: "1000/300" });
+    const { address } = user;
+    const token = await resetToken(user.email);
+    const body = { token, new_password: "another quiet harbour 28" };
+    expect((await patient("/api/accounts/password/reset/confirm", { body, address })).status).toBe(200);
+    for (let i = 0; i < 21; i += 1)
+      expect((await patient("/api/accounts/password/reset/confirm", { body, address })).status).toBe(400);
+    expect((await ask("/api/accounts/user", { address })).status).toBe(401);
+  });
+
+  it("with the guard out of reach a bad token is a bad token", async () => {
+    const blind = askUnder({ IP_GUARD: unreachable() });
+    const answer = await blind("/api/accounts/user", { token: "forged.token.x", address: uniqueAddress() });
+    expect(answer).toMatchObject({ status: 401, body: { code: "invalid_access_token" } });
   });
 
   it("forged refresh tokens and wrong operator tokens count, too", async () => {
@@ -291,6 +368,22 @@ describe("guesses at an admin's or the operator's credential", () => {
     await askCalmly(BLOCKS, { token: "guess", address });
     expect(await told(2)).toHaveLength(2);
   });
+});
+
+it("no block falls on an address that is missing, not by a login either", async () => {
+  const user = await register();
+  const block = { ip: "127.0.0.1", seconds: 60, reason: "a test" };
+  await ask(BLOCKS, { body: block, headers: operator, address: uniqueAddress() });
+  try {
+    const request = new Request(`${ORIGIN}/api/accounts/login`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ username: user.username, password: PASSWORD }),
+    });
+    expect((await exports.default.fetch(request)).status).toBe(200);
+  } finally {
+    await ask(`${BLOCKS}/127.0.0.1`, { method: "DELETE", headers: operator, address: uniqueAddress() });
+  }
 });
 
 it("a guard that sees no failure has no table for it", async () => {

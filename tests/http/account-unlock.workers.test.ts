@@ -8,18 +8,21 @@ import {
   PASSWORD,
   refresh,
   register,
+  type SignedIn,
   signIn,
   unique,
   uniqueAddress,
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
-import { lock, wrong } from "../support/lockout.ts";
+import { failSparsely, lock, reserve, wrong } from "../support/lockout.ts";
 import {
+  askForReset,
   confirmReset,
   handOver,
   mailed,
   objectOf,
   outbox,
+  RESET,
   resetToken,
   tokenIn,
   UNLOCK,
@@ -32,6 +35,12 @@ const invalid = { status: 400, body: { code: "invalid_unlock_token" } };
 
 const unlock = (token: unknown): Promise<Answer> =>
   ask("/api/accounts/unlock", { body: { token }, address: uniqueAddress() });
+
+/** What the object has to mail, handed over; the links among it, newest first. */
+async function unlockLinks(user: SignedIn) {
+  await handOver(objectOf(user));
+  return (await outbox(user.email)).filter(({ subject }) => UNLOCK.test(subject));
+}
 
 describe("unlock", () => {
   it("a lock mails one link, which unlocks once and is told to the trail", async () => {
@@ -80,6 +89,55 @@ describe("unlock", () => {
     const [message] = (await outbox(user.email)).filter(({ subject }) => UNLOCK.test(subject));
     expect((await unlock(tokenIn(message))).status).toBe(200);
     expect((await signIn(user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("LOCKOUT_CEILING is told like any lock, also where failures too sparse to lock reach it", async () => {
+    const user = await register();
+    await failSparsely(user, 100);
+    expect((await signIn(user.username, PASSWORD)).body.code).toBe("account_locked");
+    await delivered(objectOf(user));
+    expect(await notable(user.id, 1)).toMatchObject([
+      { type: "account_locked", risk: "high", reason: "ceiling" },
+    ]);
+    expect(await unlockLinks(user)).toHaveLength(1);
+  });
+
+  it("past the ceiling a fresh link comes, once the last has run out, to whoever is refused; and it unlocks", async () => {
+    const user = await register();
+    await failSparsely(user, 100);
+    const refusedAgain = async () => {
+      for (let i = 0; i < 3; i += 1) expect((await wrong(user.username)).body.code).toBe("account_locked");
+      return (await unlockLinks(user)).length;
+    };
+    expect(await refusedAgain(), "the first is still good").toBe(1);
+    passSeconds(86_400);
+    expect(await refusedAgain()).toBe(2);
+    const [newest] = await unlockLinks(user);
+    expect((await unlock(tokenIn(newest))).status).toBe(200);
+    expect((await signIn(user.username, PASSWORD)).status).toBe(200);
+  });
+
+  it("whoever asks for resets keeps no unlocking link away", async () => {
+    const user = await register();
+    for (let i = 0; i < 4; i += 1) await askForReset(user.email);
+    expect(await mailed(user.email, RESET, 3)).toHaveLength(3);
+    await lock(user);
+    expect(await mailed(user.email, UNLOCK)).toHaveLength(1);
+  });
+
+  it("attempts that nobody settles lock by the alarm, which tells it and mails the link", async () => {
+    const user = await register();
+    passSeconds(0); // the clock stands still from here on
+    await reserve(user, 5);
+    const open = await signIn(user.username, PASSWORD);
+    expect(open).toMatchObject({ status: 429, body: { code: "account_locked", retry_after: 60 } });
+    passSeconds(60);
+    await delivered(objectOf(user));
+    const [event] = await notable(user.id, 1);
+    expect(event).toMatchObject({ type: "account_locked", reason: "threshold", ip: "203.0.113.7" });
+    expect(JSON.parse(String(event?.details))).toMatchObject({ by: "unsettled" });
+    expect((await signIn(user.username, PASSWORD)).body.retry_after).toBe(1800);
+    expect(await unlockLinks(user)).toHaveLength(1);
   });
 
   it("LCK-05: while locked, sessions and a password reset go on working, and the reset unlocks", async () => {

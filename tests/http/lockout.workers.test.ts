@@ -11,7 +11,8 @@ import { notable } from "../support/audit.ts";
 import { ask, PASSWORD, refresh, register, signIn, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { lock, wrong } from "../support/lockout.ts";
-import { objectOf } from "../support/mail.ts";
+import { confirmReset, objectOf, resetToken } from "../support/mail.ts";
+import { askUnder } from "../support/settings.ts";
 
 afterEach(stopClock);
 
@@ -82,8 +83,8 @@ describe("lockout", () => {
     const known = await wrong(user.username);
     expect(known).toMatchObject(locked);
 
-    const nobody = unique("Nobody");
-    for (const spelling of [nobody, nobody.toUpperCase(), nobody.toLowerCase(), nobody, nobody]) {
+    const nobody = unique("Nobody-ﬁsh");
+    for (const spelling of [nobody, nobody.normalize("NFKC"), nobody, nobody.normalize("NFKC"), nobody]) {
       expect((await wrong(spelling)).status).toBe(401);
     }
     const unknown = await wrong(nobody);
@@ -91,6 +92,29 @@ describe("lockout", () => {
     const names = [...known.headers.keys()].sort();
     expect([...unknown.headers.keys()].sort()).toEqual(names);
   });
+
+  it.each(["off", "on"])(
+    "LCK-04, ENU-01: a locked name answers to the same spellings, whether somebody has it or not (COMPAT_SIMPLEJWT %s)",
+    async (COMPAT_SIMPLEJWT) => {
+      const compatible = askUnder({ COMPAT_SIMPLEJWT });
+      const codeOf = async (username: string) => {
+        const body = { username, password: "not this one" };
+        return (await compatible("/api/accounts/login", { body, address: uniqueAddress() })).body.code;
+      };
+      const matrixOf = async (name: string) => {
+        for (let i = 0; i < 5; i += 1) expect(await codeOf(name)).toBe("invalid_credentials");
+        const wide = name.replace("a", "ａ");
+        const codes: string[] = [];
+        for (const spelling of [name, name.toUpperCase(), wide, ` ${name}`, `${name} `, `${wide}\t`])
+          codes.push(await codeOf(spelling));
+        return codes;
+      };
+      const [known, missing] = [(await register("case")).username, unique("case")];
+      expect(await matrixOf(missing)).toEqual(await matrixOf(known));
+      const [email, nobodys] = [(await register()).email, `${unique("nobody")}@example.com`];
+      expect(await matrixOf(nobodys)).toEqual(await matrixOf(email));
+    },
+  );
 
   it("LCK-05: existing sessions go on working while the account is locked", async () => {
     const user = await register();
@@ -154,6 +178,48 @@ describe("lockout", () => {
     const [owners] = devices;
     await asOperator(`/api/admin/users/${user.id}/unlock`, { method: "POST" });
     expect((await signIn(user.username, PASSWORD, owners)).status).toBe(200);
+  });
+
+  it("a registration makes its client known, too", async () => {
+    const username = unique("registered");
+    const body = { username, password: PASSWORD, password2: PASSWORD };
+    const answer = await ask("/api/accounts/register", { body, address: uniqueAddress() });
+    await lock({ username });
+    const device = { "X-Device-Token": answer.body.device_token };
+    expect((await signIn(username, PASSWORD, device)).status).toBe(200);
+
+    const cookies = { ...body, username: unique("registered"), transport: "cookie" };
+    const inCookies = await ask("/api/accounts/register", { body: cookies, address: uniqueAddress() });
+    expect(inCookies.text).not.toContain("device_token");
+    expect(inCookies.headers.getSetCookie().join()).toContain("__Host-device=");
+  });
+
+  it("a device token is of its password: after a change or a reset only the client that changed it stays known", async () => {
+    const user = await register();
+    const devices: Record<string, string>[] = [];
+    for (let i = 0; i < 10; i += 1)
+      devices.push({ "X-Device-Token": (await signIn(user.username)).body.device_token });
+    for (const device of devices) expect((await wrong(user.username, device)).status).toBe(401);
+
+    const body = { current_password: PASSWORD, new_password: "another quiet harbour 28" };
+    const changed = await ask("/api/accounts/password/change", {
+      body,
+      token: user.access,
+      address: uniqueAddress(),
+    });
+    expect(changed.status).toBe(200);
+    const owners = { "X-Device-Token": changed.body.device_token };
+    for (const device of devices.slice(0, 4)) expect((await wrong(user.username, device)).status).toBe(401);
+    expect((await wrong(user.username)).status).toBe(401);
+    for (const device of [{}, ...devices.slice(0, 3)]) {
+      expect(await wrong(user.username, device), "they were strangers").toMatchObject(locked);
+    }
+    expect((await wrong(user.username, owners)).status, "counted apart, for the ten are gone").toBe(401);
+    expect((await signIn(user.username, body.new_password, owners)).status).toBe(200);
+
+    expect((await confirmReset(await resetToken(user.email), "a third quiet harbour 29")).status).toBe(200);
+    for (let i = 0; i < 5; i += 1) expect((await wrong(user.username, owners)).status).toBe(401);
+    expect(await wrong(user.username)).toMatchObject(locked);
   });
 
   it("a device token is good for its own account alone, and no other token is one", async () => {
