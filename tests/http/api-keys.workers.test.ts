@@ -51,6 +51,10 @@ describe("an API key", () => {
       ["/api/admin/users", {}],
       [`/api/admin/users/${admin.id}`, { method: "PATCH", body: { role: "user" } }],
       ["/api/admin/roles/user", {}],
+      ["/api/admin/security/events", {}],
+      ["/api/admin/security/events/export", {}],
+      ["/api/admin/security/metrics", {}],
+      ["/api/admin/security/report", {}],
     ] satisfies [string, Ask][]) {
       expect(await use(key, path, options), path).toMatchObject({ status: 403 });
     }

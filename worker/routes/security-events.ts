@@ -14,7 +14,7 @@ const EXPORT_PAGE = 500;
 const security = [{ bearer: [] }];
 const COST = "1 D1 query, a row read for each event shown or that meets the first of user, type and risk";
 const userFilter = { user_id: z.coerce.number().int().positive().optional() };
-const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [], permission: "audit:read" };
+const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [] };
 
 const list = defineRoute(
   { ...rules, cost: COST },

@@ -13,7 +13,7 @@ const DAY_SECONDS = 86_400;
 const DAYS_MAX = 366;
 const PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
-const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [], permission: "audit:read" };
+const rules = { access: "admin" as const, tier: "confirmed" as const, limits: [] };
 const security = [{ bearer: [] }];
 const cost = "1 D1 query for each 500 hours, a row read for each hour with events";
 
