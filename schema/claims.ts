@@ -45,6 +45,7 @@ const common = {
 /**
  * `ep` is the user's epoch when the token was made: a lower one than today's is a revoked token.
  * `scope` is what the role could do then (RFC 9068 §2.2.3); none where that was nothing, or unknown.
+ * `rv` is the version of the role then, as `ep` is of the user; none where that was unknown.
  */
 export const accessClaims = z.object({
   ...common,
@@ -56,6 +57,7 @@ export const accessClaims = z.object({
   auth_time: numericDate,
   amr: z.array(text),
   ep: numericDate,
+  rv: z.int().nonnegative().optional(),
   token_type: z.literal("access"),
 });
 export type AccessClaims = z.infer<typeof accessClaims>;

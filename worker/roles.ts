@@ -22,7 +22,11 @@ const TIMEOUT_MS = 1000;
 const FAILED_MS = 1000;
 
 type Waiter = Pick<ExecutionContext, "waitUntil">;
-type RoleTable = ReadonlyMap<string, readonly string[]>;
+/** `version` grows with each change of the permissions; a role that does not exist has 0. */
+type Role = { permissions: readonly string[]; version: number; changedAt: NumericDate };
+type RoleTable = ReadonlyMap<string, Role>;
+
+const NO_ROLE: Role = { permissions: [], version: 0, changedAt: 0 };
 
 let known: { table: RoleTable; askedAtMs: number } | null = null;
 let renewedAtMs = Number.NEGATIVE_INFINITY;
@@ -32,28 +36,36 @@ let changes = 0;
 
 /** What a role may do at this moment, give or take `FRESH_MS`. Throws an `Outage` if that cannot be known. */
 export async function permissionsOf(env: Env, ctx: Waiter, role: string): Promise<readonly string[]> {
-  const table = await roleTable(env, ctx);
-  return table.get(role) ?? [];
+  return (await roleNow(env, ctx, role)).permissions;
 }
 
-/** The `scope` of a token made now. With the database down there is none: other services then deny. */
-export async function scopeNow(env: Env, ctx: Waiter, role: string): Promise<string | undefined> {
+/** What a token made now says of its role. With the database down, nothing: other services then deny. */
+export async function roleClaims(
+  env: Env,
+  ctx: Waiter,
+  role: string,
+): Promise<Pick<AccessClaims, "scope" | "rv">> {
   try {
-    return scopeOf(await permissionsOf(env, ctx, role));
+    const { permissions, version } = await roleNow(env, ctx, role);
+    const scope = scopeOf(permissions);
+    return { ...(scope === undefined ? {} : { scope }), rv: version };
   } catch (error) {
     if (!(error instanceof Outage)) throw error;
-    return undefined;
+    return {};
   }
 }
 
 /**
- * True for a token that names another scope than its role has now: one made before the role's
- * permissions changed, which is not believed any more. With the database down nothing is outdated.
+ * True for a token made before its role's permissions last changed, which is not believed any more,
+ * also if they are again what they were. One that does not say its role's version (made while the
+ * database was down) is judged by the second, and refused on doubt. A later version than is known
+ * here is no reason to refuse: this isolate hears of it in a moment. With the database down nothing
+ * is outdated.
  */
 export async function isOutdated(env: Env, ctx: Waiter, claims: AccessClaims): Promise<boolean> {
-  if (claims.scope === undefined) return false;
   try {
-    return scopeOf(await permissionsOf(env, ctx, claims.role)) !== claims.scope;
+    const { version, changedAt } = await roleNow(env, ctx, claims.role);
+    return claims.rv === undefined ? claims.iat <= changedAt : claims.rv < version;
   } catch (error) {
     if (!(error instanceof Outage)) throw error;
     log(toIso(toNumericDate(readClockMs())), {
@@ -88,7 +100,9 @@ export async function putRole(
   const [changed, , created, , found] = await reach("database", () =>
     db.batch([
       db
-        .prepare("UPDATE roles SET permissions = ?2, updated_at = ?3 WHERE name = ?1 AND permissions <> ?2")
+        .prepare(
+          "UPDATE roles SET permissions = ?2, updated_at = max(updated_at, ?3) WHERE name = ?1 AND permissions <> ?2",
+        )
         .bind(name, json, now),
       noteIfChanged(db, eventOf("changed")),
       db
@@ -106,6 +120,10 @@ export async function putRole(
   if (found?.results.length !== 1) return "full";
   if ((created?.meta.changes ?? 0) > 0) return "created";
   return (changed?.meta.changes ?? 0) > 0 ? "changed" : "unchanged";
+}
+
+async function roleNow(env: Env, ctx: Waiter, role: string): Promise<Role> {
+  return (await roleTable(env, ctx)).get(role) ?? NO_ROLE;
 }
 
 async function roleTable(env: Env, ctx: Waiter): Promise<RoleTable> {
@@ -126,7 +144,7 @@ async function renew(env: Env): Promise<RoleTable> {
   renewedAtMs = askedAtMs;
   try {
     const { results } = await reach("database", () => Promise.race([readRoles(env.DB), tooLate()]));
-    const table = new Map(results.map(({ name, permissions }) => [name, storedPermissions(permissions)]));
+    const table = new Map(results.map((row) => [row.name, roleOf(row)]));
     if (asOf === changes) known = { table, askedAtMs };
     return table;
   } catch (error) {
@@ -135,8 +153,14 @@ async function renew(env: Env): Promise<RoleTable> {
   }
 }
 
-function readRoles(db: D1Database): Promise<D1Result<{ name: string; permissions: string }>> {
-  return db.prepare("SELECT name, permissions FROM roles").all();
+type RoleRow = { name: string; permissions: string; version: number; updated_at: NumericDate };
+
+function readRoles(db: D1Database): Promise<D1Result<RoleRow>> {
+  return db.prepare("SELECT name, permissions, version, updated_at FROM roles").all();
+}
+
+function roleOf({ permissions, version, updated_at }: RoleRow): Role {
+  return { permissions: storedPermissions(permissions), version, changedAt: updated_at };
 }
 
 async function tooLate(): Promise<never> {

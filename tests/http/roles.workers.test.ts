@@ -1,9 +1,13 @@
 import { env } from "cloudflare:workers";
 import { decodeJwt } from "jose";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { askAs, asOperator, registerAs } from "../support/admin.ts";
-import { login, refresh, register, unique } from "../support/client.ts";
+import { login, refresh, register, type SignedIn, unique } from "../support/client.ts";
+import { passSeconds, stopClock } from "../support/clock.ts";
+import { askWith, down } from "../support/faults.ts";
 import { introspect } from "../support/oauth.ts";
+
+afterEach(stopClock);
 
 const roleName = () => unique("role").toLowerCase();
 const put = (role: string, permissions: unknown) =>
@@ -77,6 +81,51 @@ describe("permissions", () => {
     const { body } = await refresh(user.refresh, { address: user.address });
     expect(decodeJwt(body.access_token).scope).toBe("profile:read profile:update");
     expect((await askAs({ access: body.access_token }, "/api/accounts/user", update)).status).toBe(200);
+  });
+
+  it("REV-07: permissions that come back bring no older token back; the same list again ends none", async () => {
+    const role = roleName();
+    await put(role, []);
+    const user = await registerAs(role);
+    const isGood = async (access: string) =>
+      (await askAs({ access }, "/api/accounts/sessions")).status === 200;
+    const renewed = async (one: SignedIn) => {
+      const { body } = await refresh(one.refresh, { address: one.address });
+      return { ...one, access: String(body.access_token), refresh: String(body.refresh_token) };
+    };
+    expect(decodeJwt(user.access).scope, "a token without scope dies, too").toBeUndefined();
+    await put(role, ["profile:read"]);
+    expect(await isGood(user.access)).toBe(false);
+    const second = await renewed(user);
+    await put(role, ["profile:read"]);
+    expect(await isGood(second.access)).toBe(true);
+    await put(role, ["profile:read", "profile:update"]);
+    const third = await renewed(second);
+    await put(role, ["profile:read"]);
+    for (const { access } of [user, second, third]) {
+      expect(await isGood(access)).toBe(false);
+      expect((await introspect(access)).body).toEqual({ active: false });
+    }
+    expect(await isGood((await renewed(third)).access)).toBe(true);
+  });
+
+  it("a token made while D1 was down names nothing of its role, and dies with the role's next change all the same", async () => {
+    const role = roleName();
+    await put(role, ["profile:read"]);
+    const user = await registerAs(role);
+    passSeconds(6); // what this isolate knew of roles is too old
+    const answer = await askWith({ DB: down() }, "/api/accounts/token/refresh", {
+      method: "POST",
+      body: JSON.stringify({ refresh_token: user.refresh }),
+      headers: { "Content-Type": "application/json", "CF-Connecting-IP": user.address },
+    });
+    const access = String(answer.body.access_token);
+    expect(decodeJwt(access)).not.toHaveProperty("scope");
+    expect(decodeJwt(access)).not.toHaveProperty("rv");
+    passSeconds(2);
+    expect((await askAs({ access }, "/api/accounts/user")).status).toBe(200);
+    await put(role, ["profile:read", "profile:update"]);
+    expect((await askAs({ access }, "/api/accounts/user")).body.code).toBe("access_token_revoked");
   });
 
   it("an unknown role may do nothing, though its sessions can be seen and ended", async () => {

@@ -52,6 +52,7 @@ describe.for(TIERS)("tier %s", (tier) => {
         auth_time: expect.any(Number),
         amr: ["pwd"],
         ep: expect.any(Number),
+        rv: expect.any(Number),
         token_type: "access",
       },
     });

@@ -29,7 +29,7 @@ const get = defineRoute(
 const put = defineRoute(
   {
     ...rules,
-    cost: "1 D1 transaction (2 rows written with the event), 4 more to tell it",
+    cost: "1 D1 transaction (3 rows written with the event), 4 more to tell it",
     missing: "Permissions are required",
   },
   {

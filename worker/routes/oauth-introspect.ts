@@ -44,6 +44,7 @@ const answerSchema = z
       auth_time: z.int(),
       amr: z.array(z.string()),
       ep: z.int(),
+      rv: z.int().optional(),
     }),
     z.object({ ...claims, token_use: z.literal("refresh_token") }),
   ])

@@ -22,6 +22,7 @@ const activeSchema = z
     auth_time: z.int(),
     amr: z.array(z.string()),
     ep: z.int(),
+    rv: z.int().optional(),
     token_type: z.literal("access"),
   })
   .openapi("ActiveToken");

@@ -5,7 +5,7 @@ import type { NumericDate } from "../../schema/time.ts";
 import type { SessionGrant } from "../../schema/user-authority.ts";
 import type { Issuer, Service } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
-import { scopeNow } from "../roles.ts";
+import { roleClaims } from "../roles.ts";
 import { isCompactJws } from "./compact.ts";
 import { signingKey, verificationKey } from "./keyring.ts";
 import { isTokenFault, verifyOwnJwt } from "./own-jwt.ts";
@@ -21,7 +21,7 @@ export async function signAccessToken(
   const { user, now } = grant;
   const exp = Math.min(now + service.config.accessTokenTtlSeconds, grant.absoluteExpiresAt);
   const { kid, algorithm, key } = await signingKey(service.config, now);
-  const scope = await scopeNow(service.env, service.ctx, user.role);
+  const ofRole = await roleClaims(service.env, service.ctx, user.role);
   const claims: AccessClaims = {
     iss: service.issuer,
     aud: service.audience,
@@ -30,7 +30,7 @@ export async function signAccessToken(
     username: user.username,
     ...(user.email === null ? {} : { email: user.email }),
     role: user.role,
-    ...(scope === undefined ? {} : { scope }),
+    ...ofRole,
     sid: grant.sid,
     jti: newTokenId(),
     iat: now,
