@@ -1,7 +1,7 @@
 /**
  * Mail, as it waits in the outbox of a user's object: what it is about and nothing secret. The token
- * in a link follows from the mail's id and a key that only the edge holds, so that it can be made
- * anew for every attempt at sending it and is kept nowhere.
+ * in a link follows from the mail's id and age and a key that only the edge holds, so that it can be
+ * made anew for every attempt at sending it and is kept nowhere.
  */
 import type { TokenId, UserId } from "./ids.ts";
 import type { LimitRule } from "./limits.ts";

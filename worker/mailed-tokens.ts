@@ -1,8 +1,8 @@
 /**
  * Mailed tokens, and the only SQL of `mailed_tokens` and of the changes that one of them allows.
  *
- * A token is 256 bits that follow from the id of its mail and a key that only the edge holds; D1
- * keeps its SHA-256. It is good once, while it is the newest of its user and purpose, and as long as
+ * A token is 256 bits that follow from the id of its mail, how long that has waited, and a key that
+ * only the edge holds; D1 keeps its SHA-256. It is good once, while it is the newest of its user and purpose, and as long as
  * the user is what it was made for: `password_version` is `users.version`, which every change of
  * password, e-mail, role or activity moves (RST-01, RST-05). To confirm an address only that matters.
  */
@@ -27,9 +27,22 @@ const IS_GOOD = `digest = ?1 AND used_at IS NULL AND expires_at > ?2 AND user_id
     ELSE password_version = users.version END`;
 const USE = "UPDATE mailed_tokens SET used_at = ?2 WHERE digest = ?1 AND used_at IS NULL";
 
-/** The token of a mail: the same for the same mail, and nobody else can make it. */
-export async function mailedToken(config: Config, purpose: MailedPurpose, mailId: TokenId): Promise<string> {
-  return base64url.encode(await keyedHash(config, `mailed:${purpose}`, mailId));
+/** The token of a mail in this round of trying to send it: always the same, and nobody else can make it. */
+export async function mailedToken(
+  config: Config,
+  purpose: MailedPurpose,
+  mail: { id: TokenId; round: number },
+): Promise<string> {
+  return base64url.encode(await keyedHash(config, `mailed:${purpose}`, `${mail.id}.${mail.round}`));
+}
+
+/**
+ * Which token a mail carries that has waited for so long. An attempt whose answer was lost may have
+ * been delivered, so no token's life is ever renewed (RST-01); after half of it the next attempt
+ * brings another one, which retires it, so that what arrives late is good for half a life at least.
+ */
+export function roundOf({ waitedMs, ttlSeconds }: { waitedMs: number; ttlSeconds: number }): number {
+  return Math.floor(Math.max(0, waitedMs) / (ttlSeconds * 500));
 }
 
 export type Issue = {
@@ -45,8 +58,8 @@ export type Issue = {
 
 /**
  * Makes the token good, and every older one of the user and purpose bad. Again for the same token:
- * its life begins anew. False if a newer one exists, if it was used, or if the user has changed
- * since `user` was read.
+ * nothing changes, its end least of all. False if a newer one exists, if the mail's token was used,
+ * or if the user has changed since `user` was read or the mail's first token was made.
  */
 export async function issueToken(db: D1Database, issue: Issue): Promise<boolean> {
   const { token, purpose, user, email, askedAtMs, now, ttlSeconds } = issue;
@@ -58,17 +71,18 @@ export async function issueToken(db: D1Database, issue: Issue): Promise<boolean>
           `INSERT INTO mailed_tokens
              (digest, user_id, purpose, email, password_version, created_at, issued_at_ms, expires_at)
            SELECT ?1, id, ?3, ?4, version, ?6, ?7, ?8 FROM users
-           WHERE id = ?2 AND version = ?5 AND is_active = 1 AND NOT EXISTS (SELECT 1 FROM mailed_tokens AS newer
-             WHERE newer.user_id = ?2 AND newer.purpose = ?3 AND newer.issued_at_ms > ?7)
-           ON CONFLICT (digest) DO UPDATE SET expires_at = excluded.expires_at
-             WHERE used_at IS NULL AND email = excluded.email
-               AND (purpose = 'email_verify' OR password_version = excluded.password_version)
+           WHERE id = ?2 AND version = ?5 AND is_active = 1 AND NOT EXISTS (SELECT 1 FROM mailed_tokens AS other
+             WHERE other.user_id = ?2 AND other.purpose = ?3 AND (other.issued_at_ms > ?7
+               OR (other.issued_at_ms = ?7 AND (other.used_at IS NOT NULL OR other.email <> ?4
+                 OR (?3 <> 'email_verify' AND other.password_version <> ?5)))))
+           ON CONFLICT (digest) DO UPDATE SET expires_at = expires_at
            RETURNING digest`,
         )
         .bind(digest, user.id, purpose, email, user.version, now, askedAtMs, now + ttlSeconds),
       db
         .prepare(
-          "DELETE FROM mailed_tokens WHERE user_id = ?1 AND purpose = ?2 AND digest <> ?3 AND issued_at_ms < ?4",
+          `DELETE FROM mailed_tokens WHERE user_id = ?1 AND purpose = ?2 AND digest <> ?3 AND issued_at_ms <= ?4
+             AND EXISTS (SELECT 1 FROM mailed_tokens AS newest WHERE newest.digest = ?3)`,
         )
         .bind(user.id, purpose, digest, askedAtMs),
     ]),

@@ -16,6 +16,7 @@ import {
   outbox,
   RESET,
   resetToken,
+  tokenIn,
 } from "../support/mail.ts";
 
 afterEach(() => {
@@ -154,6 +155,34 @@ describe("what dies in between", () => {
     const delivery = { ...order, askedAtMs: Date.now() } as never;
     for (let i = 0; i < 3; i += 1) expect(await postman.deliver(delivery)).toEqual({ kind: "done" });
     expect(await mailed(user.email, RESET, 2), "delivered thrice, it is one message").toHaveLength(2);
+  });
+
+  it("RST-01: no retry prolongs a link that may have arrived; after half of its life comes another, and it is dead", async () => {
+    const user = await register();
+    await mailed(user.email, /^Confirm/);
+    const { Postman } = (await import("cloudflare:workers")).exports;
+    const mail = { kind: "password_reset", userId: user.id };
+    const delivery = { id: `R${user.id}`.padEnd(22, "A"), mail, askedAtMs: Date.now() } as never;
+    const attempt = async () => {
+      expect(await Postman.deliver(delivery)).toEqual({ kind: "done" });
+      return (await outbox(user.email)).filter(({ subject }) => RESET.test(subject)).map(tokenIn);
+    };
+    const end = () =>
+      env.DB.prepare("SELECT expires_at FROM mailed_tokens WHERE user_id = ? AND purpose = 'password_reset'")
+        .bind(user.id)
+        .all();
+    const [first] = await attempt();
+    const firstEnd = (await end()).results;
+    passSeconds(1790);
+    expect(await attempt(), "the same message").toEqual([first]);
+    expect((await end()).results).toEqual(firstEnd);
+    passSeconds(20);
+    const [second, ...others] = await attempt();
+    expect(others).toEqual([first]);
+    expect((await confirmReset(first, NEW_PASSWORD)).body.code).toBe("invalid_reset_token");
+    expect((await confirmReset(second, NEW_PASSWORD)).status).toBe(200);
+    passSeconds(1800);
+    expect(await attempt(), "what was used is not sent anew").toHaveLength(2);
   });
 
   it("an outage of the address's object is 503, never a 200 that nothing follows", async () => {

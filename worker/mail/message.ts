@@ -1,7 +1,7 @@
 /** A finished message, and what takes it. */
 import type { NumericDate } from "../../schema/time.ts";
 
-/** `id` is the same whenever the same mail is tried again. `userId`: whose account it is about. */
+/** `id` is the same whenever the same message is tried again. `userId`: whose account it is about. */
 export type Message = {
   id: string;
   userId: number;

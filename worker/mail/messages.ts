@@ -93,17 +93,17 @@ const NOTICES: Record<NoticeKind, Words> = {
   },
 };
 
-/** A message with a link. `validSeconds`: how long the link is good from now on. */
+/** A message with a link. `ttlSeconds`: how long the link is good from its first attempt on. */
 export function writeLink(
   purpose: MailedPurpose,
-  { username, appOrigin, token, validSeconds }: LinkFacts,
+  { username, appOrigin, token, ttlSeconds }: LinkFacts,
 ): Written {
   const words = LINKS[purpose];
   const link = `${appOrigin}${words.path}#token=${token}`;
-  const once = `The link is good once, for ${durationOf(validSeconds)}.`;
+  const once = `The link is good once, for at most ${durationOf(ttlSeconds)}.`;
   return write({ ...words, after: [once, ...words.after] }, username, link);
 }
-export type LinkFacts = { username: string; appOrigin: string; token: string; validSeconds: number };
+export type LinkFacts = { username: string; appOrigin: string; token: string; ttlSeconds: number };
 
 /** A message that tells of what has happened, at `at`. */
 export function writeNotice(kind: NoticeKind, facts: { username: string; at: NumericDate }): Written {

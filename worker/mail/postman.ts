@@ -1,7 +1,8 @@
 /**
  * `Postman`: what the outbox of a user's object hands its mail to, over the Worker's own loopback.
  * Only here does a mail become a message: with the token that follows from its id, and to whom the
- * database says at this moment. A second delivery of the same mail is the same message.
+ * database says at this moment. A second delivery of the same mail is the same message, until half
+ * of its token's life has passed: then it is one with another token, and the first is dead.
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { base64url } from "jose";
@@ -16,12 +17,12 @@ import type {
   PostmanContract,
 } from "../../schema/mail.ts";
 import { parsePasswordHash } from "../../schema/password-hash.ts";
-import { type NumericDate, toIso, toNumericDate } from "../../schema/time.ts";
+import { toIso, toNumericDate } from "../../schema/time.ts";
 import { type UserRow, userState } from "../../schema/users.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { readClockMs, settingsOf } from "../context.ts";
 import { Outage } from "../http/problems.ts";
-import { isEmailTaken, issueToken, mailedToken } from "../mailed-tokens.ts";
+import { isEmailTaken, issueToken, mailedToken, roundOf } from "../mailed-tokens.ts";
 import { keyedHash } from "../tokens/refresh-key.ts";
 import { findByEmail, findUser } from "../users.ts";
 import { mailerOf } from "./mailer.ts";
@@ -36,14 +37,15 @@ export class Postman extends WorkerEntrypoint<Env> implements PostmanContract {
   /** Sends the mail, unless there is nothing to send any more. What fails is to be tried again. */
   async deliver(delivery: MailDelivery): Promise<DeliveryAnswer> {
     const settings = settingsOf(this.env);
-    const now = toNumericDate(readClockMs());
+    const nowMs = readClockMs();
+    const now = toNumericDate(nowMs);
     if (settings.kind === "wrong") return FAILED; // every request says which
     const { config } = settings;
     try {
       if (delivery.mail.kind === "reset_asked") {
         await orderResets(this.env, config, delivery.id, delivery.mail.email);
       } else {
-        const message = await compose(this.env, config, delivery, now);
+        const message = await compose(this.env, config, delivery, nowMs);
         if (message !== null) await mailerOf(this.env, config).send(message, now);
       }
       return DONE;
@@ -77,7 +79,7 @@ async function compose(
   env: Env,
   config: Config,
   { id, mail, askedAtMs }: MailDelivery & { mail: Mail },
-  now: NumericDate,
+  nowMs: number,
 ): Promise<Message | null> {
   if (mail.kind === "reset_asked") return null;
   const user = await findUser(env.DB, mail.userId);
@@ -88,13 +90,15 @@ async function compose(
 
   const to = "to" in mail ? mail.to : user.email;
   if (to === null || !(await isWanted(env.DB, mail.kind, user, to))) return null;
-  const token = await mailedToken(config, mail.kind, id);
-  const validSeconds =
+  const ttlSeconds =
     mail.kind === "password_reset" ? config.passwordResetTtlSeconds : config.emailVerifyTtlSeconds;
-  const issue = { token, purpose: mail.kind, user, email: to, askedAtMs, now, ttlSeconds: validSeconds };
-  if (!(await issueToken(env.DB, issue))) return null;
-  const { appOrigin } = config;
-  return { id, userId, to, ...writeLink(mail.kind, { username, appOrigin, token, validSeconds }) };
+  const round = roundOf({ waitedMs: nowMs - askedAtMs, ttlSeconds });
+  const token = await mailedToken(config, mail.kind, { id, round });
+  const now = toNumericDate(nowMs);
+  if (!(await issueToken(env.DB, { token, purpose: mail.kind, user, email: to, askedAtMs, now, ttlSeconds })))
+    return null;
+  const words = writeLink(mail.kind, { username, appOrigin: config.appOrigin, token, ttlSeconds });
+  return { id: `${id}.${round}`, userId, to, ...words }; // another token is another message
 }
 
 async function isWanted(db: D1Database, purpose: MailedPurpose, user: UserRow, to: string): Promise<boolean> {

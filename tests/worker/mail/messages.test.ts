@@ -4,7 +4,7 @@ import type { MailedPurpose, NoticeKind } from "../../../schema/mail.ts";
 import { writeLink, writeNotice } from "../../../worker/mail/messages.ts";
 
 const TOKEN = "t".repeat(43);
-const facts = { username: "ada", appOrigin: "https://app.example.com", token: TOKEN, validSeconds: 3600 };
+const facts = { username: "ada", appOrigin: "https://app.example.com", token: TOKEN, ttlSeconds: 3600 };
 const PURPOSES: MailedPurpose[] = ["password_reset", "account_unlock", "email_verify", "email_change"];
 const NOTICES: NoticeKind[] = [
   "password_was_reset",
@@ -31,7 +31,7 @@ describe("links", () => {
       expect(html).toContain(`<a href="${link}">${link}</a>`);
       expect(subject).not.toContain(TOKEN);
       expect(text).toContain("Hello ada,");
-      expect(text).toContain("once, for 1 hour.");
+      expect(text).toContain("once, for at most 1 hour.");
     },
   );
 
@@ -41,8 +41,8 @@ describe("links", () => {
     [7200, "2 hours"],
     [86_400, "1 day"],
     [5400, "90 minutes"],
-  ] as const)("a life of %d seconds is told as %s", ([validSeconds, words]) => {
-    expect(writeLink("password_reset", { ...facts, validSeconds }).text).toContain(`for ${words}.`);
+  ] as const)("a life of %d seconds is told as %s", ([ttlSeconds, words]) => {
+    expect(writeLink("password_reset", { ...facts, ttlSeconds }).text).toContain(`for at most ${words}.`);
   });
 });
 
