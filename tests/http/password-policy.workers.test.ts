@@ -25,6 +25,8 @@ describe("PWD-07: a weak password is refused with every reason, and not repeated
     ["PaSsWoRd", [COMMON]],
     ["Trustno1", [COMMON]],
     ["QWERTYUIOP", [COMMON]],
+    ["1qaz1qaz", [COMMON]],
+    ["        ", [COMMON]],
     ["83019475620", ["This password is entirely numeric."]],
     ["x".repeat(1_025), ["This password is too long. It must not exceed 1,024 bytes."]],
   ])("%s", async ([password, details]) => {

@@ -3,6 +3,7 @@
  * No rule about kinds of characters, and no sentence repeats what was typed (NIST SP 800-63B §3.1.1.2).
  */
 import { PASSWORD_BYTES_MAX } from "./encode-password.ts";
+import { isPredictable } from "./predictable.ts";
 import { isSimilar } from "./similarity.ts";
 
 export interface PasswordPolicy {
@@ -48,7 +49,11 @@ export function passwordProblems(password: string, policy: PasswordPolicy, about
       isSimilar(password, about[name] ?? ""),
       `This password is too similar to the ${called}.`,
     ]),
-    [policy.isCommon(password.toLowerCase()), "This password is too common."],
+    [isCommon(password.toLowerCase(), policy), "This password is too common."],
   ];
   return rules.filter(([broken]) => broken).map(([, sentence]) => sentence);
+}
+
+function isCommon(lowerCased: string, policy: PasswordPolicy): boolean {
+  return policy.isCommon(lowerCased) || isPredictable(lowerCased);
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { buildCommonPasswords, COMMON_PASSWORDS } from "../../../scripts/build-common-passwords.ts";
+import { buildCommonPasswords, COMMON_PASSWORDS, djangos } from "../../../scripts/build-common-passwords.ts";
 import { PASSWORD_BYTES_MAX } from "../../../worker/passwords/encode-password.ts";
 import { passwordProblems } from "../../../worker/passwords/policy.ts";
 
@@ -12,7 +12,7 @@ test("PWD-02: no kind of character is asked for, and every kind is allowed", () 
   for (const password of [
     "SecurePass123!",
     "correct horse battery staple",
-    "kkkkkkkkkkkk",
+    "zvkqjxwy",
     "pässwörd-é-9696",
     "密码密码密码密码",
     "  spaced out  ",
@@ -110,16 +110,55 @@ test("PWD-03: the list of common passwords is asked in lower case", () => {
   expect(passwordProblems("PassWord2", policy, OWNER)).toEqual([]);
 });
 
+describe("PWD-03: what no list has to name", () => {
+  test.for([
+    "aaaaaaaa",
+    "zzzzzzzz",
+    "        ",
+    "AaAaAaAaAa",
+    "hahahaha",
+    "asdasdasd",
+    "1qaz1qaz",
+    "lovelove",
+    "abcdefgh",
+    "ponmlkjih",
+    "qwertyuiop",
+    "poiuytrewq",
+    "1234567890qwer",
+    "!@#$%^&*",
+    "azertyuiop",
+    "a".repeat(32),
+  ])("%s is too common", (password) => {
+    expect(problems(password)).toEqual(["This password is too common."]);
+  });
+
+  test.for([
+    "abcdefgi",
+    "aaaaaaab",
+    "qwertyuioq",
+    "hahahaho",
+    "a".repeat(33),
+    "sevenseven seven",
+    "abcdefgh!",
+  ])("%s is for the list alone to judge", (password) => expect(problems(password)).toEqual([]));
+});
+
 describe("PWD-03: the checked-in list of common passwords", () => {
   const text = readFileSync(COMMON_PASSWORDS, "utf8");
 
-  test("is what the package gives", () => expect(text).toBe(buildCommonPasswords()));
+  test("is what the two lists give", () => expect(text).toBe(buildCommonPasswords()));
 
   test("has at least 19,000 of them, in lower case and in lines that a search finds", () => {
     const lines = text.slice(1, -1).split("\n");
     expect(new Set(lines).size).toBeGreaterThanOrEqual(19_000);
     expect(lines.filter((line) => line === "" || line !== line.toLowerCase())).toEqual([]);
     expect(text.startsWith("\n") && text.endsWith("\n")).toBe(true);
+  });
+
+  test("has every one that Django refused, but for what is short or all digits", () => {
+    const lines = new Set(text.split("\n"));
+    expect(djangos().length).toBe(7928);
+    expect(djangos().filter((each) => !lines.has(each))).toEqual([]);
   });
 });
 
