@@ -3,6 +3,7 @@
  * by a form, before anything is asked; it proves nothing. Pure.
  */
 import { crc32 } from "node:zlib";
+import type { NumericDate } from "./time.ts";
 
 export const API_KEY_PREFIX = "sak_";
 /** Random bytes behind each half (TOK-10 asks for 256 bits behind what must not be guessed). */
@@ -10,6 +11,19 @@ export const KEY_ID_BYTES = 8;
 export const SECRET_BYTES = 32;
 export const API_KEYS_PER_USER_MAX = 25;
 export const API_KEY_NAME_LENGTH_MAX = 100;
+
+/**
+ * What other services are told of a key that is good at this moment, in the words of a token's
+ * claims. `scope` is what the key and its owner's role both allow; none where that is nothing.
+ */
+export type ApiKeyClaims = {
+  key_id: string;
+  sub: string;
+  user_id: number;
+  scope?: string;
+  iat: NumericDate;
+  exp?: NumericDate;
+};
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const KEY_ID_LENGTH = 11;

@@ -41,6 +41,21 @@ export function isAllowed(granted: readonly string[], wanted: string): boolean {
   });
 }
 
+/** What both lists allow, each once, in one order: `files:*` and `*:read` have `files:read` in common. */
+export function commonPermissions(one: readonly string[], other: readonly string[]): string[] {
+  const pairs = one.flatMap((mine) => other.map((theirs) => [mine.split(":"), theirs.split(":")] as const));
+  const common = pairs.map(([mine, theirs]) => {
+    const halves = [commonHalf(mine[0], theirs[0]), commonHalf(mine[1], theirs[1])];
+    return halves.includes(undefined) ? [] : [halves.join(":")];
+  });
+  return [...new Set(common.flat())].sort();
+}
+
+function commonHalf(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === "*") return other;
+  return other === "*" || other === one ? one : undefined;
+}
+
 /** The claim `scope` (RFC 9068 §2.2.3): space-separated; undefined where there is none to name. */
 export function scopeOf(permissions: readonly string[]): string | undefined {
   return permissions.length === 0 ? undefined : permissions.join(" ");

@@ -1,5 +1,5 @@
 /**
- * `SessionVerifier`: access tokens checked for other Workers of the same account, over a service
+ * `SessionVerifier`: access tokens and API keys checked for other Workers of the same account, over a service
  * binding with `entrypoint = "SessionVerifier"`. No HTTP, no address, no public way in.
  *
  * A check charges nobody: the requests that it is made for are the resource server's own, and a
@@ -7,12 +7,14 @@
  */
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { decodeJwt } from "jose";
+import { API_KEY_PREFIX } from "../schema/api-keys.ts";
 import { assert } from "../schema/assert.ts";
 import type { AccessClaims } from "../schema/claims.ts";
 import type { Config } from "../schema/config.ts";
 import { log } from "../schema/log.ts";
 import type { SessionVerifierContract, Verification, VerificationTier } from "../schema/session-verifier.ts";
-import { toIso, toNumericDate } from "../schema/time.ts";
+import { type NumericDate, toIso, toNumericDate } from "../schema/time.ts";
+import { checkKey, keyClaims, noteUse } from "./api-keys.ts";
 import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./auth/tiers.ts";
 import { readClockMs, type Service, settingsOf } from "./context.ts";
 import { Outage, Refusal } from "./http/problems.ts";
@@ -24,7 +26,7 @@ const SETTINGS = "settings";
 
 export class SessionVerifier extends WorkerEntrypoint<Env> implements SessionVerifierContract {
   /**
-   * Whether this access token is good, as of the tier that the caller states (contract §8). A tier
+   * Whether this access token or API key is good, as of the tier that the caller states (contract §8). A tier
    * is never weakened: where the edge's own routes fall back from an object to the cache, this says
    * `unavailable` and the caller may ask again with `local`.
    */
@@ -40,6 +42,7 @@ export class SessionVerifier extends WorkerEntrypoint<Env> implements SessionVer
     const { config } = settings;
     if (typeof token !== "string") return INVALID; // what a caller without types passes for no token
     try {
+      if (token.startsWith(API_KEY_PREFIX)) return await this.#verifyApiKey(token, now);
       const service = serviceFor(config, token);
       const claims = service === null ? null : await verifyAccessToken(service, token, now);
       if (claims === null) return INVALID;
@@ -54,6 +57,14 @@ export class SessionVerifier extends WorkerEntrypoint<Env> implements SessionVer
       log(toIso(now), { level: "error", event: "unavailable", part });
       return { kind: "unavailable", part };
     }
+  }
+
+  /** Read from D1 at each use, so that every tier is as good as `confirmed`. */
+  async #verifyApiKey(presented: string, now: NumericDate): Promise<Verification> {
+    const verdict = await checkKey(this.env.DB, presented, now);
+    if (verdict.kind !== "good") return INVALID;
+    noteUse({ env: this.env, ctx: this.ctx }, verdict.key, now);
+    return { kind: "api_key", key: keyClaims(verdict.key) };
   }
 }
 

@@ -21,6 +21,8 @@ export default {
     switch (answer.kind) {
       case "valid":
         return Response.json({ username: answer.claims.username, role: answer.claims.role, tier });
+      case "api_key": // no session: what it may do is its scope
+        return Response.json({ user_id: answer.key.user_id, scope: answer.key.scope ?? "", tier });
       case "refused":
         return Response.json(
           { error: "invalid_token" },

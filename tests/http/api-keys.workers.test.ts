@@ -1,8 +1,10 @@
-import { env } from "cloudflare:workers";
+import { createExecutionContext } from "cloudflare:test";
+import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseApiKey } from "../../schema/api-keys.ts";
+import { SessionVerifier } from "../../worker/rpc.ts";
 import { askAs, asOperator, eventsAbout, registerAs } from "../support/admin.ts";
-import { type Ask, ask, register, type SignedIn, uniqueAddress } from "../support/client.ts";
+import { type Ask, ask, login, register, type SignedIn, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down } from "../support/faults.ts";
 import { handOver, mailed, objectOf } from "../support/mail.ts";
@@ -77,6 +79,48 @@ describe("an API key", () => {
     const { key: other } = (await make(admin)).body;
     expect((await introspect(user.access, { Authorization: `Bearer ${key}` })).body.active).toBe(true);
     expect((await introspect(user.access, { Authorization: `Bearer ${other}` })).status).toBe(403);
+  });
+
+  it("RFC 7662 §2.2: other services are told whose it is and what key and role both allow at this moment", async () => {
+    const user = await register();
+    const { key, key_id, expires_at } = (
+      await make(user, {
+        permissions: ["files:read", "profile:read"],
+        expires_at: "2099-01-01T00:00:00.000Z",
+      })
+    ).body;
+    const about = {
+      key_id,
+      sub: String(user.id),
+      user_id: user.id,
+      scope: "files:read profile:read",
+      iat: expect.any(Number),
+      exp: Date.parse(expires_at) / 1000,
+    };
+    const verify = (tier: "confirmed" | "leased" | "local") => exports.SessionVerifier.verify(key, { tier });
+    expect((await introspect(key)).body).toEqual({ active: true, token_use: "api_key", ...about });
+    for (const tier of ["confirmed", "leased", "local"] as const)
+      expect(await verify(tier)).toEqual({ kind: "api_key", key: about });
+    expect((await askAs(user, PATH)).body.api_keys[0].last_used_at, "that is a use").not.toBeNull();
+
+    const role = unique("role").toLowerCase();
+    await asOperator(`/api/admin/roles/${role}`, { method: "PUT", body: { permissions: ["files:*"] } });
+    await asOperator(`/api/admin/users/${user.id}`, { method: "PATCH", body: { role } });
+    expect((await introspect(key)).body.scope).toBe("files:read");
+    await asOperator(`/api/admin/roles/${role}`, { method: "PUT", body: { permissions: [] } });
+    expect((await introspect(key)).body).toMatchObject({ active: true, key_id });
+    expect((await introspect(key)).body).not.toHaveProperty("scope");
+
+    await askAs(await login(user), `${PATH}/${key_id}`, { method: "DELETE" });
+    for (const bad of [key, `${key.slice(0, -1)}!`, "sak_"]) {
+      expect((await introspect(bad)).body).toEqual({ active: false });
+      expect(await exports.SessionVerifier.verify(bad, { tier: "local" })).toEqual({
+        kind: "refused",
+        reason: "invalid",
+      });
+    }
+    const outage = new SessionVerifier(createExecutionContext(), { ...env, DB: down() });
+    expect(await outage.verify(key, { tier: "local" })).toEqual({ kind: "unavailable", part: "database" });
   });
 
   it("is revoked at once, by its owner alone, and so is a deactivated owner's", async () => {

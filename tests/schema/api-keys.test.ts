@@ -1,7 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { formatApiKey, isKeyId, parseApiKey } from "../../schema/api-keys.ts";
-import { isAllowed, permissionList, scopeOf, storedPermissions } from "../../schema/permissions.ts";
+import {
+  commonPermissions,
+  isAllowed,
+  permissionList,
+  scopeOf,
+  storedPermissions,
+} from "../../schema/permissions.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
@@ -30,6 +36,24 @@ describe("the form of an API key", () => {
 });
 
 describe("permissions", () => {
+  test("what two lists have in common is what both allow", () => {
+    const half = fc.constantFrom("*", "a", "b");
+    const list = fc.array(
+      fc.tuple(half, half).map(([resource, action]) => `${resource}:${action}`),
+      { maxLength: 4 },
+    );
+    fc.assert(
+      fc.property(list, list, (one, other) => {
+        const common = commonPermissions(one, other);
+        for (const wanted of ["a:a", "a:b", "b:a", "b:b"]) {
+          expect(isAllowed(common, wanted)).toBe(isAllowed(one, wanted) && isAllowed(other, wanted));
+        }
+        expect(commonPermissions(other, one)).toEqual(common);
+      }),
+    );
+    expect(commonPermissions(["files:*", "x:y"], ["*:read", "files:read"])).toEqual(["files:read"]);
+  });
+
   test.for<[string[], string, boolean]>([
     [["*:*"], "files:read", true],
     [["files:*"], "files:read", true],

@@ -1,13 +1,12 @@
 /** Who is asking, by API key in the `Authorization` header. Never in a cookie. */
-import { API_KEY_PREFIX, parseApiKey } from "../../schema/api-keys.ts";
-import { asUserId, type UserId } from "../../schema/ids.ts";
-import { isAllowed, storedPermissions } from "../../schema/permissions.ts";
+import { API_KEY_PREFIX } from "../../schema/api-keys.ts";
+import type { UserId } from "../../schema/ids.ts";
+import { isAllowed } from "../../schema/permissions.ts";
 import { tellUnknown } from "../abuse.ts";
-import { digestOf, findUsable, isLastUseOld, recordUse } from "../api-keys.ts";
+import { checkKey, noteUse } from "../api-keys.ts";
 import type { AppContext } from "../context.ts";
 import { admitApiKey } from "../http/limits.ts";
 import { Refusal } from "../http/problems.ts";
-import { equalBytes } from "../passwords/equal-bytes.ts";
 import { bearerToken } from "./bearer-token.ts";
 
 /** What a request presents as an API key, or null if it presents none. */
@@ -27,26 +26,17 @@ export async function authenticateApiKey(
   onDenied?: (keyId: string, userId: UserId) => void,
 ): Promise<UserId> {
   const { now } = c.get("facts");
-  const parsed = parseApiKey(presented);
-  const key = parsed === null ? null : await findUsable(c.env.DB, parsed.keyId, now);
-  const userId = key === null ? null : asUserId(key.user_id);
-  if (parsed === null || key === null || userId === null) {
-    if (parsed === null) await tellUnknown(c); // one of that form may have been revoked
+  const verdict = await checkKey(c.env.DB, presented, now);
+  if (verdict.kind !== "good") {
+    if (verdict.kind === "forged") await tellUnknown(c); // an unknown one may have been revoked
     throw new Refusal("invalid_access_token");
   }
-  const bytes = (text: string) => new TextEncoder().encode(text);
-  if (!equalBytes(bytes(await digestOf(parsed.secret)), bytes(key.digest))) {
-    await tellUnknown(c);
-    throw new Refusal("invalid_access_token");
-  }
-  await admitApiKey(c, key.key_id);
-  const granted = [key.permissions, key.role_permissions ?? "[]"].map(storedPermissions);
-  if (permission === undefined || !granted.every((permissions) => isAllowed(permissions, permission))) {
-    onDenied?.(key.key_id, userId);
+  const { key } = verdict;
+  await admitApiKey(c, key.row.key_id);
+  if (permission === undefined || !isAllowed(key.permissions, permission)) {
+    onDenied?.(key.row.key_id, key.userId);
     throw new Refusal("permission_denied");
   }
-  if (isLastUseOld(key, now)) {
-    c.executionCtx.waitUntil(recordUse(c.env.DB, key.key_id, now).catch(() => undefined));
-  }
-  return userId;
+  noteUse({ env: c.env, ctx: c.executionCtx }, key, now);
+  return key.userId;
 }

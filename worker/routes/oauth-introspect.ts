@@ -2,10 +2,12 @@
  * `POST /oauth/introspect` (RFC 7662): is this token good at this very moment? The user's object
  * confirms it, at nobody's expense: who asks about a user must not use up that user's requests.
  *
- * `token_use` tells the two kinds apart. A resource server must refuse a refresh token, so only an
- * access token has `token_type: "Bearer"`.
+ * `token_use` tells the kinds apart. A resource server must refuse a refresh token, so only an access
+ * token has `token_type: "Bearer"`; whoever takes API keys as well asks for `token_use: "api_key"`.
  */
 import { z } from "@hono/zod-openapi";
+import { API_KEY_PREFIX } from "../../schema/api-keys.ts";
+import { checkKey, keyClaims, noteUse } from "../api-keys.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
@@ -47,6 +49,17 @@ const answerSchema = z
       rv: z.int().optional(),
     }),
     z.object({ ...claims, token_use: z.literal("refresh_token") }),
+    z.object({
+      active: z.literal(true),
+      token_use: z.literal("api_key"),
+      key_id: z.string(),
+      sub: z.string(),
+      user_id: z.int(),
+      /** What the key and its owner's role both allow. */
+      scope: z.string().optional(),
+      iat: z.int(),
+      exp: z.int().optional(),
+    }),
   ])
   .openapi("Introspection");
 type Introspection = z.infer<typeof answerSchema>;
@@ -57,7 +70,7 @@ const route = defineRoute(
     tier: "confirmed",
     limits: [],
     permission: "tokens:introspect",
-    cost: "1 UserAuthority call (no row written), at most 2 signatures checked",
+    cost: "1 UserAuthority call (no row written), at most 2 signatures checked; an API key: 1 D1 query",
     missing: "The parameter token is required",
   },
   {
@@ -82,6 +95,7 @@ export function mountOAuthIntrospect(app: App): void {
 
 /** RFC 7662 §2.2: for a token that is not good, that and nothing more. */
 async function introspect(c: AppContext, presented: string): Promise<Introspection> {
+  if (presented.startsWith(API_KEY_PREFIX)) return introspectKey(c, presented);
   const token = await verifyAnyToken(serviceOf(c), presented, c.get("facts").now);
   if (token === null) return INACTIVE;
   const by = sessionOf(token, await revokedBefore(c.env, c.executionCtx));
@@ -100,4 +114,12 @@ async function introspect(c: AppContext, presented: string): Promise<Introspecti
   if (await isOutdated(c.env, c.executionCtx, token.claims)) return INACTIVE;
   const { role } = answer.user; // at this moment, not when the token was made
   return { active: true, token_use: "access_token", ...token.claims, token_type: "Bearer", role };
+}
+
+async function introspectKey(c: AppContext, presented: string): Promise<Introspection> {
+  const { now } = c.get("facts");
+  const verdict = await checkKey(c.env.DB, presented, now);
+  if (verdict.kind !== "good") return INACTIVE;
+  noteUse({ env: c.env, ctx: c.executionCtx }, verdict.key, now);
+  return { active: true, token_use: "api_key", ...keyClaims(verdict.key) };
 }
