@@ -48,11 +48,15 @@ type Asked = Pick<HearOfUser, "client" | "requestId"> & { now: NumericDate };
 export type ChangedUser =
   | { kind: "unknown" }
   | { kind: "last_admin" }
+  /** The account is closed for good: the daily run finishes what was begun. */
+  | { kind: "deletion_begun" }
   | { kind: "done"; row: UserRow; pending: Pending | null };
 
 /**
  * Changes role and activity unless that would leave no active admin: one statement decides, so
  * that of two admins who demote each other at once, one stays. What is so already changes nothing.
+ * An account whose deletion has begun stays closed: it would be erased all the same, and might be
+ * the last admin by then.
  */
 export async function changeUser(
   db: D1Database,
@@ -62,7 +66,7 @@ export async function changeUser(
 ): Promise<ChangedUser> {
   const active = isActive === null ? null : Number(isActive);
   const event = JSON.stringify(changeEvent(id, asked, actor, {}));
-  const [, , , after, untold] = await reach("database", () =>
+  const [, , , after, untold, begun] = await reach("database", () =>
     db.batch([
       db
         .prepare(
@@ -71,7 +75,8 @@ export async function changeUser(
              AND (role <> 'admin' OR is_active = 0
                OR (coalesce(?2, role) = 'admin' AND coalesce(?3, is_active) = 1)
                OR EXISTS (SELECT 1 FROM users AS other
-                    WHERE other.role = 'admin' AND other.is_active = 1 AND other.id <> ?1))`,
+                    WHERE other.role = 'admin' AND other.is_active = 1 AND other.id <> ?1))
+             AND NOT (coalesce(?3, 0) = 1 AND id IN (SELECT user_id FROM deletions))`,
         )
         .bind(id, role, active),
       db
@@ -92,13 +97,15 @@ export async function changeUser(
         .bind(id, event, asked.now),
       db.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`).bind(id),
       db.prepare("SELECT version, actor FROM user_changes WHERE user_id = ?").bind(id),
+      db.prepare("SELECT 1 FROM deletions WHERE user_id = ?").bind(id),
     ]),
   );
   const [row] = (after as D1Result<UserRow>).results;
   const [pending = null] = (untold as D1Result<Pending>).results;
   if (row === undefined) return { kind: "unknown" };
   const isAsWanted = (role ?? row.role) === row.role && (active ?? row.is_active) === row.is_active;
-  return isAsWanted ? { kind: "done", row, pending } : { kind: "last_admin" };
+  if (isAsWanted) return { kind: "done", row, pending };
+  return { kind: active === 1 && begun?.results.length === 1 ? "deletion_begun" : "last_admin" };
 }
 
 /**

@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it } from "vitest";
 import { readConfig } from "../../schema/config.ts";
 import { mailerOf } from "../../worker/mail/mailer.ts";
 import { scheduled } from "../../worker/scheduled.ts";
-import { delivered, notable } from "../support/audit.ts";
+import { asOperator } from "../support/admin.ts";
+import { delivered, notable, trail } from "../support/audit.ts";
 import {
   type Ask,
   ask,
@@ -193,6 +194,41 @@ describe("an account that is deleted", () => {
     expect(results).toContainEqual(
       expect.objectContaining({ type: "account_deleted", ...gone, details: "{}" }),
     );
+  });
+
+  it("is forgotten by the trail also where it acted on others: from where, and nothing that is about them", async () => {
+    const [actor, other] = [await register("actor"), await register("subject")];
+    const acted = (id: string, userId: number | null) =>
+      env.DB.prepare(
+        `INSERT INTO audit_events (id, at, type, risk, user_id, actor, ip, country, city, colo, user_agent, details)
+         VALUES (?, 1, 'sessions_revoked', 'medium', ?, ?, '203.0.113.7', 'NZ', 'Nelson', 'AKL', 'Agent', '{"note":"asked"}')`,
+      ).bind(`${actor.id}.${id}`, userId, `user:${actor.id}`);
+    await env.DB.batch([
+      acted("user", other.id),
+      acted("nobody", null),
+      event(other.id, `${actor.id}.beside`),
+    ]);
+    const plan = await env.DB.prepare(
+      `EXPLAIN QUERY PLAN UPDATE audit_events SET ip = NULL
+       WHERE actor = ? AND actor IS NOT NULL AND actor IS NOT 'user:' || user_id`,
+    )
+      .bind("user:1")
+      .all();
+    expect(JSON.stringify(plan.results)).toContain("audit_events_actor");
+    expect((await remove(actor)).status).toBe(204);
+    await acted("late", other.id).run();
+    const { results } = await env.DB.prepare("SELECT * FROM audit_events WHERE id GLOB ? ORDER BY id")
+      .bind(`${actor.id}.*`)
+      .all();
+    const about = new Map(results.map((row) => [row.id, row]));
+    const gone = { ip: null, country: null, city: null, colo: null, user_agent: null };
+    for (const id of ["user", "nobody", "late"])
+      expect(about.get(`${actor.id}.${id}`)).toMatchObject({
+        ...gone,
+        actor: `user:${actor.id}`,
+        details: '{"note":"asked"}',
+      });
+    expect(about.get(`${actor.id}.beside`), "another actor's").toMatchObject({ ip: "203.0.113.7" });
   });
 
   it("bequeaths nothing to a later account of the same name", async () => {
@@ -415,6 +451,21 @@ describe("DUR-03: a deletion that was interrupted", () => {
     passSeconds(301);
     await runCron();
     expect(await rowOf(user.id)).toBeNull();
+  });
+
+  it("is reopened by nobody, and so never the last admin's when it is finished", async () => {
+    const user = await register();
+    expect((await askWith({ DB: failingAtTheEnd }, "/api/accounts/user", init(user))).status).toBe(503);
+    const patch = (body: object) => asOperator(`/api/admin/users/${user.id}`, { method: "PATCH", body });
+    for (const body of [{ is_active: true }, { is_active: true, role: "admin" }]) {
+      expect(await patch(body)).toMatchObject({
+        status: 409,
+        body: { code: "deletion_begun", error: "The account is being deleted" },
+      });
+    }
+    expect(await rowOf(user.id)).toEqual({ is_active: 0 });
+    expect((await patch({ is_active: false })).status, "what is so already").toBe(200);
+    await trail("user_id = ? AND type = 'admin_action_refused' AND reason = 'deletion_begun'", [user.id], 2);
   });
 
   it("the daily run leaves alone what is still under way, and forgets what was finished long ago", async () => {

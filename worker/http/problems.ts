@@ -39,6 +39,7 @@ export const PROBLEMS = {
   mfa_not_enabled: { status: 409, detail: "No second factor is active" },
   mfa_not_pending: { status: 409, detail: "No second factor waits to be activated" },
   last_admin: { status: 409, detail: "The last admin cannot be removed" },
+  deletion_begun: { status: 409, detail: "The account is being deleted" },
   too_many: { status: 409, detail: "There are as many as there may be" },
   body_too_large: { status: 413, detail: "The request body is larger than 64 KiB" },
   unsupported_media_type: { status: 415, detail: "The request body must be application/json" },

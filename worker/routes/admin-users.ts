@@ -130,9 +130,9 @@ export function mountAdminUsers(app: App): void {
     const actor = c.get("actor") ?? "";
     const changed = await changeUser(c.env.DB, id, change, { actor, now, client, requestId });
     if (changed.kind === "unknown") throw new Refusal("not_found");
-    if (changed.kind === "last_admin") {
-      await recordRefusal(c, id, "last_admin", change);
-      throw new Refusal("last_admin");
+    if (changed.kind !== "done") {
+      await recordRefusal(c, id, changed.kind, change);
+      throw new Refusal(changed.kind);
     }
     const { row, pending } = changed;
     if (pending === null) {
