@@ -24,6 +24,7 @@ import { applyTables, hasTables } from "./tables.ts";
 import { AdoptedTable } from "./user-authority/adopted-table.ts";
 import { Changes } from "./user-authority/changes.ts";
 import { Guesses } from "./user-authority/guesses.ts";
+import { decideHistories } from "./user-authority/histories.ts";
 import { REVOKED, Sessions, UNKNOWN } from "./user-authority/sessions.ts";
 import { UserAuthorityState } from "./user-authority/state.ts";
 import type { Turn } from "./user-authority/turn.ts";
@@ -179,6 +180,15 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   async timeline(command: contract.Timeline): Promise<contract.TimelineAnswer> {
     const unused = command.by === null ? UNKNOWN : REVOKED;
     return this.#known(unused, (turn) => this.#sessions.timeline(command, turn));
+  }
+
+  /** Every session that is kept, with its timeline: what its owner takes along. */
+  async sessionHistories(
+    command: { by: contract.Bearer } & contract.Era,
+  ): Promise<contract.SessionHistoriesAnswer> {
+    return this.#known<contract.SessionHistoriesAnswer>(REVOKED, ({ now }) =>
+      decideHistories(this.#sessions.account(command), this.#state.families(), command.by, now),
+    );
   }
 
   /** Delivers, forgets, and asks to be woken again while anything is left. Never gives up. */

@@ -191,6 +191,12 @@ export type TimelineAnswer =
   | { kind: "timeline"; events: TimelineEvent[] }
   | { kind: "denied"; reason: "revoked" | "unknown" };
 
+/** Of a session that has ended, the last event says so. */
+export type SessionHistory = SessionView & { events: TimelineEvent[] };
+export type SessionHistoriesAnswer =
+  | { kind: "sessions"; sessions: SessionHistory[] }
+  | { kind: "denied"; reason: "revoked" };
+
 /** Why a session ended: stable codes, kept with it. */
 export const END_REASONS = [
   "logout",
@@ -234,5 +240,6 @@ export interface UserAuthorityContract {
   lease(command: Lease): Promise<LeaseAnswer>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;
   timeline(command: Timeline): Promise<TimelineAnswer>;
+  sessionHistories(command: { by: Bearer } & Era): Promise<SessionHistoriesAnswer>;
   erase(command: EraseUser): Promise<EraseAnswer>;
 }

@@ -13,8 +13,10 @@ type EventRow = {
   risk: string;
   reason: string | null;
   session_id: string | null;
+  request_id: string | null;
   ip: string | null;
   country: string | null;
+  city: string | null;
   user_agent: string | null;
 };
 type StoredEvent = EventRow & { actor: string | null };
@@ -54,8 +56,8 @@ export async function findHoldings(db: D1Database, id: UserId): Promise<Holdings
   const [events, keys, mails, factors, djangoSessions] = await reach("database", () =>
     db.batch([
       of(
-        `SELECT id, at, type, risk, reason, sid AS session_id, ip, country, user_agent, actor FROM audit_events
-         WHERE user_id = ? ORDER BY at DESC LIMIT ${EXPORTED_EVENTS_MAX + 1}`,
+        `SELECT id, at, type, risk, reason, sid AS session_id, request_id, ip, country, city, user_agent, actor
+         FROM audit_events WHERE user_id = ? ORDER BY at DESC LIMIT ${EXPORTED_EVENTS_MAX + 1}`,
       ),
       of(
         `SELECT key_id, name, permissions, created_at, expires_at, last_used_at FROM api_keys

@@ -33,8 +33,8 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
        VALUES (?, ?, 'ci', ?, '["tokens:introspect"]', 1, 2)`,
     ).bind(`key-${user.id}`, user.id, DIGEST),
     env.DB.prepare(
-      `INSERT INTO audit_events (id, at, type, risk, user_id, ip, details)
-       VALUES (?, 1, 'account_locked', 'high', ?, '203.0.113.7', '{"note":"words of an admin"}')`,
+      `INSERT INTO audit_events (id, at, type, risk, user_id, request_id, ip, city, details)
+       VALUES (?, 1, 'account_locked', 'high', ?, 'request', '203.0.113.7', 'Nelson', '{"note":"words of an admin"}')`,
     ).bind(`${user.id}.exported`, user.id),
   ]);
 
@@ -53,7 +53,15 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
     ip: user.address,
     current: false,
   });
-  expect(sessions.get(user.sid)).toMatchObject({ current: true });
+  expect(sessions.get(user.sid)).toMatchObject({ current: true, events: [{ type: "began" }] });
+  expect(body.ended_sessions).toMatchObject([
+    {
+      id: ended.sid,
+      current: false,
+      ip: user.address,
+      events: [{ type: "began" }, { type: "ended", reason: "ended_by_owner" }],
+    },
+  ]);
   expect(body.api_keys).toEqual([
     {
       key_id: `key-${user.id}`,
@@ -66,7 +74,10 @@ it("holds what was set: account, profile, sessions with devices, keys, mailed li
   ]);
   expect(body.mailed_links).toMatchObject([{ purpose: "email_change", email: "new@example.com" }]);
   expect(body.security_events).toContainEqual(
-    expect.objectContaining({ type: "account_locked", risk: "high", ip: "203.0.113.7" }),
+    expect.objectContaining({
+      ...{ type: "account_locked", risk: "high", request_id: "request" },
+      ...{ ip: "203.0.113.7", city: "Nelson" },
+    }),
   );
   expect(body.security_events_truncated).toBe(false);
 
@@ -124,6 +135,23 @@ it("holds the newest 10,000 events and says that there are more; and the next on
       session_id: user.sid,
     }),
   );
+});
+
+it("all sessions ended by one move of the epoch are told as ended, and why", async () => {
+  const user = await register();
+  await ask("/api/accounts/logout", { method: "POST", token: user.access });
+  const { body } = await exportOf(await login(user));
+  expect(body.sessions).toHaveLength(1);
+  expect(body.ended_sessions).toMatchObject([
+    { id: user.sid, events: [{ type: "began" }, { type: "ended", reason: "logout" }] },
+  ]);
+});
+
+it("RL-04: taking along what one has costs no login of one's address", async () => {
+  const user = await register();
+  const one = { token: user.access, address: user.address };
+  for (let i = 0; i < 11; i += 1) expect((await ask("/api/accounts/export", one)).status).toBe(200);
+  expect((await login(user)).sid).toBeDefined();
 });
 
 it("is one's own, confirmed at this moment, and 503 while a part is down", async () => {

@@ -4,6 +4,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { type NumericDate, toIso } from "../../schema/time.ts";
+import type { SessionHistory } from "../../schema/user-authority.ts";
 import { accountSchema, accountView } from "../account-view.ts";
 import { eventOf, recordEvents } from "../audit.ts";
 import { bearerOf } from "../auth/bearer.ts";
@@ -14,9 +15,11 @@ import { EXPORTED_EVENTS_MAX, findHoldings } from "../export.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { sessionSchema, sessionView } from "../session-view.ts";
+import { timelineEventSchema, timelineEventView } from "../timeline-view.ts";
 import { findWithProfile } from "../users.ts";
 
 const moment = z.iso.datetime();
+const historySchema = sessionSchema.extend({ events: z.array(timelineEventSchema) });
 const exportSchema = z
   .object({
     exported_at: moment,
@@ -27,7 +30,9 @@ const exportSchema = z
       activated_at: moment.nullable(),
       recovery_codes_left: z.int(),
     }),
-    sessions: z.array(sessionSchema),
+    sessions: z.array(historySchema),
+    /** Those that have ended, while they are kept; the last of the events says why. */
+    ended_sessions: z.array(historySchema),
     api_keys: z.array(
       z.object({
         key_id: z.string(),
@@ -58,8 +63,10 @@ const exportSchema = z
         risk: z.string(),
         reason: z.string().nullable(),
         session_id: z.string().nullable(),
+        request_id: z.string().nullable(),
         ip: z.string().nullable(),
         country: z.string().nullable(),
+        city: z.string().nullable(),
         user_agent: z.string().nullable(),
       }),
     ),
@@ -71,7 +78,7 @@ const route = defineRoute(
   {
     access: "confirmed",
     tier: "confirmed",
-    limits: ["auth"],
+    limits: [],
     cost: `2 D1 queries (at most ${EXPORTED_EVENTS_MAX} events read), 1 row written, 2 UserAuthority calls (1 row written), 1 signature checked`,
   },
   {
@@ -95,13 +102,17 @@ export function mountExport(app: App): void {
     const [row, holdings, answer] = await Promise.all([
       findWithProfile(c.env.DB, user_id),
       findHoldings(c.env.DB, user_id),
-      reach("user_authority", () => userAuthority(c.env, user_id).listSessions(command)),
+      reach("user_authority", () => userAuthority(c.env, user_id).sessionHistories(command)),
     ]);
     if (row === null || answer.kind === "denied") throw new Refusal("access_token_revoked");
     const event = eventOf(c, { type: "account_exported", userId: user_id, sid });
     await reach("database", () => recordEvents(c.env, [event]));
 
     const user = accountView(row);
+    const history = (one: SessionHistory) => ({
+      ...sessionView(one, sid),
+      events: one.events.map(timelineEventView),
+    });
     const document: z.infer<typeof exportSchema> = {
       exported_at: toIso(now),
       user,
@@ -111,7 +122,8 @@ export function mountExport(app: App): void {
         activated_at: shown(holdings.factor?.activated_at ?? null),
         recovery_codes_left: holdings.factor?.recovery_codes_left ?? 0,
       },
-      sessions: answer.sessions.map((view) => sessionView(view, sid)),
+      sessions: answer.sessions.filter((one) => !hasEnded(one)).map(history),
+      ended_sessions: answer.sessions.filter(hasEnded).map(history),
       api_keys: holdings.keys.map((key) => ({
         ...key,
         permissions: JSON.parse(key.permissions) as string[],
@@ -134,6 +146,10 @@ export function mountExport(app: App): void {
     };
     return c.json(document, 200, { "Content-Disposition": 'attachment; filename="account.json"' });
   });
+}
+
+function hasEnded({ events }: SessionHistory): boolean {
+  return events.at(-1)?.type === "ended";
 }
 
 function shown(at: NumericDate | null): string | null {

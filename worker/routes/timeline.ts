@@ -4,8 +4,6 @@
  */
 import { z } from "@hono/zod-openapi";
 import { asSessionId, asUserId } from "../../schema/ids.ts";
-import { toIso } from "../../schema/time.ts";
-import type { TimelineEvent } from "../../schema/user-authority.ts";
 import { tellView } from "../admin-audit.ts";
 import { confirmAdmin } from "../auth/admin.ts";
 import { bearerOf } from "../auth/bearer.ts";
@@ -14,26 +12,7 @@ import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
-
-const eventSchema = z
-  .object({
-    at: z.iso.datetime(),
-    type: z.enum(["began", "refreshed", "ended"]),
-    /** Why it ended: a stable code. */
-    reason: z.string().nullable(),
-    client_changed: z.boolean().optional(),
-    amr: z.array(z.string()).optional(),
-    verdict: z
-      .object({
-        generation_gap: z.int(),
-        age_seconds: z.int(),
-        address_changed: z.boolean(),
-        user_agent_changed: z.boolean(),
-        in_flight: z.int(),
-      })
-      .optional(),
-  })
-  .openapi("TimelineEvent");
+import { timelineEventSchema, timelineEventView } from "../timeline-view.ts";
 
 const route = defineRoute(
   {
@@ -52,7 +31,7 @@ const route = defineRoute(
       query: z.object({ user_id: z.coerce.number().int().positive().optional() }),
     },
     responses: {
-      200: jsonAnswer("Its events, oldest first", z.object({ events: z.array(eventSchema) })),
+      200: jsonAnswer("Its events, oldest first", z.object({ events: z.array(timelineEventSchema) })),
       ...problemAnswers(400, 401, 403, 404, 429, 503),
     },
   },
@@ -74,32 +53,6 @@ export function mountTimeline(app: App): void {
       throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
     }
     if (!isOwn) tellView(c, "timeline", userId);
-    return c.json({ events: answer.events.map(shown) }, 200);
+    return c.json({ events: answer.events.map(timelineEventView) }, 200);
   });
-}
-
-function shown(event: TimelineEvent): z.infer<typeof eventSchema> {
-  const at = toIso(event.at);
-  switch (event.type) {
-    case "began":
-      return { at, type: event.type, reason: null, amr: event.amr };
-    case "refreshed":
-      return { at, type: event.type, reason: null, client_changed: event.clientChanged };
-    case "ended": {
-      const { reason, verdict } = event;
-      if (verdict === null) return { at, type: event.type, reason };
-      return {
-        at,
-        type: event.type,
-        reason,
-        verdict: {
-          generation_gap: verdict.generationGap,
-          age_seconds: verdict.ageSeconds,
-          address_changed: verdict.addressChanged,
-          user_agent_changed: verdict.userAgentChanged,
-          in_flight: verdict.inFlight,
-        },
-      };
-    }
-  }
 }
