@@ -32,12 +32,17 @@ export function storedPermissions(json: string): string[] {
   }
 }
 
-/** True if one of the granted permissions covers the wanted one; a wanted `*` only a granted `*` does. */
+/**
+ * True if the granted permissions cover what is wanted: a permission, or several separated by spaces
+ * as in a `scope`, each of them. A wanted `*` only a granted `*` covers.
+ */
 export function isAllowed(granted: readonly string[], wanted: string): boolean {
-  const [resource, action] = wanted.split(":");
-  return granted.some((one) => {
-    const [ofResource, ofAction] = one.split(":");
-    return (ofResource === "*" || ofResource === resource) && (ofAction === "*" || ofAction === action);
+  return wanted.split(" ").every((each) => {
+    const [resource, action] = each.split(":");
+    return granted.some((one) => {
+      const [ofResource, ofAction] = one.split(":");
+      return (ofResource === "*" || ofResource === resource) && (ofAction === "*" || ofAction === action);
+    });
   });
 }
 

@@ -9,6 +9,20 @@ export const NAME_LENGTH_MAX = 150;
 export const AVATAR_URL_LENGTH_MAX = 2048;
 /** RFC 5646 §4.4.1: longer tags are of no known use. */
 const LANGUAGE_LENGTH_MAX = 35;
+const VARIANT = /^(?:[a-z\d]{5,8}|\d[a-z\d]{3})$/i;
+const IRREGULAR =
+  "en-gb-oed|i-(?:ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|tao|tay|tsu)|sgn-be-(?:fr|nl)|sgn-ch-de";
+/** RFC 5646 §2.1, `Language-Tag`; the other grandfathered tags are of the ordinary form. */
+const LANGUAGE = new RegExp(
+  [
+    "^(?:(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})", // language, with extended ones
+    "(?:-[a-z]{4})?(?:-(?:[a-z]{2}|\\d{3}))?", // script, region
+    "(?:-(?:[a-z\\d]{5,8}|\\d[a-z\\d]{3}))*", // variants
+    "(?:-[\\da-wy-z](?:-[a-z\\d]{2,8})+)*(?:-x(?:-[a-z\\d]{1,8})+)?", // extensions, private use
+    `|x(?:-[a-z\\d]{1,8})+|${IRREGULAR})$`,
+  ].join(""),
+  "i",
+);
 /** The longest name of the database is 32 characters; links to come may be longer. */
 const TIMEZONE_LENGTH_MAX = 64;
 
@@ -64,12 +78,40 @@ export function asTimezone(text: string): string | null {
   }
 }
 
-/** A BCP 47 language tag in its canonical spelling (RFC 5646 §4.5), or null if it is not well-formed. */
+/**
+ * A well-formed BCP 47 language tag, or null for any other text: in its canonical spelling (RFC 5646
+ * §4.5) where the runtime knows it, which takes neither extended languages nor private tags, else in
+ * the registry's capitals.
+ */
 export function asLanguage(text: string): string | null {
-  if (text.length > LANGUAGE_LENGTH_MAX) return null;
+  if (text.length > LANGUAGE_LENGTH_MAX || !LANGUAGE.test(text) || repeatsSubtag(text)) return null;
   try {
     return Intl.getCanonicalLocales(text)[0] ?? null;
   } catch {
-    return null;
+    return inCapitals(text);
   }
+}
+
+/** RFC 5646 §2.2.9: no variant and no singleton is there twice. What follows an `x` is private. */
+function repeatsSubtag(tag: string): boolean {
+  const [known = ""] = tag.toLowerCase().split(/(?:^|-)x-/);
+  const subtags = known.split("-");
+  const extensionsAt = subtags.findIndex(({ length }) => length === 1);
+  const unique = subtags.filter(
+    (subtag, at) =>
+      subtag.length === 1 || (at > 0 && (extensionsAt < 0 || at < extensionsAt) && VARIANT.test(subtag)),
+  );
+  return new Set(unique).size < unique.length;
+}
+
+/** RFC 5646 §2.1.1: `zh-yue-Hant-HK`, and all lower case behind a singleton. */
+function inCapitals(tag: string): string {
+  const subtags = tag.toLowerCase().split("-");
+  const singletonAt = subtags.findIndex(({ length }) => length === 1);
+  const spelled = subtags.map((subtag, at) => {
+    if (at === 0 || (singletonAt >= 0 && at > singletonAt)) return subtag;
+    if (subtag.length === 2) return subtag.toUpperCase();
+    return subtag.length === 4 ? subtag.charAt(0).toUpperCase() + subtag.slice(1) : subtag;
+  });
+  return spelled.join("-");
 }

@@ -42,9 +42,12 @@ describe("an API key", () => {
     const admin = await registerAs("admin");
     const { key } = (await make(admin, { permissions: ["*:*"] })).body;
     const { key: narrow } = (await make(admin)).body;
+    const { key: writing } = (await make(admin, { permissions: ["profile:update"] })).body;
     const patch = { method: "PATCH", body: { first_name: "Ada" } };
     expect((await use(key, "/api/accounts/user", patch)).status).toBe(200);
     expect((await use(narrow, "/api/accounts/user", patch)).body.code).toBe("permission_denied");
+    const unread = await use(writing, "/api/accounts/user", patch);
+    expect(unread.body.code, "the answer is the whole account").toBe("permission_denied");
     for (const [path, options] of [
       [PATH, {}],
       [PATH, { body: { name: "x", permissions: ["profile:read"] } }],

@@ -64,6 +64,46 @@ it("RFC 5646 §4.5: a language tag is well-formed and kept in its canonical spel
   expect(asLanguage("de")).toBe("de");
   expect(asLanguage("EN-us")).toBe("en-US");
   expect(asLanguage("zh-hant-tw")).toBe("zh-Hant-TW");
-  for (const text of ["", "en_US", "e", "x-private", "en-", "en US", "en-US\n", "*", `de-${"a".repeat(40)}`])
+  for (const text of [
+    "",
+    "en_US",
+    "e",
+    "x",
+    "x-",
+    "en-x",
+    "en-u",
+    "i-nothing",
+    "en-",
+    "en US",
+    "en-US\n",
+    "*",
+    `de-${"a".repeat(40)}`,
+  ])
+    expect(asLanguage(text), text).toBeNull();
+});
+
+it("RFC 5646 §2.1: tags that the runtime does not know are well-formed all the same, in the registry's capitals", () => {
+  for (const [text, spelling] of [
+    ["zh-YUE", "zh-yue"],
+    ["zh-cmn-hans-cn", "zh-cmn-Hans-CN"],
+    ["zh-min-nan", "zh-min-nan"],
+    ["X-Pirate", "x-pirate"],
+    ["i-KLINGON", "i-klingon"],
+    ["en-gb-OED", "en-GB-oed"],
+    ["sgn-be-fr", "sgn-BE-FR"],
+    ["ZH-yue-hant-hk-X-AB-Private", "zh-yue-Hant-HK-x-ab-private"],
+  ] as const)
+    expect(asLanguage(text)?.toLowerCase() === text.toLowerCase() ? asLanguage(text) : null, text).toBe(
+      spelling,
+    );
+  expect(asLanguage("de-1996-x-1996-1996")).toBe("de-1996-x-1996-1996");
+  for (const text of [
+    "de-1996-1996",
+    "en-a-bbb-a-ccc",
+    "zh-yue-1996-1996",
+    "a-DE",
+    "en-yue-yue-yue-yue",
+    "zh-yue-b",
+  ])
     expect(asLanguage(text), text).toBeNull();
 });

@@ -47,7 +47,10 @@ export type RouteRules = {
   passesBlocks?: true;
   /** Object calls, rows written, reads and signatures of one good request, beside the guard's call. */
   cost: string;
-  /** What a role or an API key must be allowed, `resource:action`. Without it, no API key may use the route. */
+  /**
+   * What a role or an API key must be allowed: `resource:action`, or several separated by spaces.
+   * Without it, no API key may use the route.
+   */
   permission?: string;
   /** The sentence for a missing required member of the body. */
   missing?: string;

@@ -57,7 +57,7 @@ const route = defineRoute(
     access: "bearer",
     tier: "leased",
     limits: [],
-    permission: "profile:update",
+    permission: "profile:read profile:update", // it answers the whole account
     cost: "2 D1 queries (1 row written), 1 signature checked, 1 UserAuthority call (1 row written) in 5 s or in half of the user's limit",
   },
   {
