@@ -6,6 +6,7 @@
 import { base64url } from "jose";
 import { asUserId, type UserId } from "../schema/ids.ts";
 import type { ReserveAttempt, SettleAttempt, Track } from "../schema/lockout.ts";
+import { parsePasswordHash } from "../schema/password-hash.ts";
 import { accountKey, requireMayGuess, tellFailedGuess, typedKey } from "./abuse.ts";
 import { tell } from "./audit.ts";
 import { nameAuthority, reach, userAuthority } from "./authorities.ts";
@@ -16,7 +17,7 @@ import { keyedHash } from "./tokens/refresh-key.ts";
 
 export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
 /** Why a guess was wrong, for the trail alone. */
-export type WrongGuess = "unknown_name" | "inactive" | "wrong_password" | "wrong_code";
+export type WrongGuess = "unknown_name" | "inactive" | ReturnType<typeof wrongPassword> | "wrong_code";
 
 /**
  * Lets `check` look at a guess at the account of `userId`, or at a name that nobody has. `check`
@@ -73,6 +74,11 @@ export async function guess<Found extends object>(
     settle("not_tried"); // an outage of ours is no wrong guess, and half of what is needed no success
     throw error;
   }
+}
+
+/** What was wrong with a password: whose hash cannot be computed here types in vain, and needs a reset. */
+export function wrongPassword(hash: string): "wrong_password" | "unverifiable_hash" {
+  return parsePasswordHash(hash).algorithm === "unsupported" ? "unverifiable_hash" : "wrong_password";
 }
 
 /** A name that nobody has may be a password in the wrong field: only a keyed hash of it is told. */

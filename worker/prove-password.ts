@@ -3,7 +3,7 @@ import { type UserRow, userState } from "../schema/users.ts";
 import { deviceOf, trackOf } from "./auth/device.ts";
 import { reach, userAuthority } from "./authorities.ts";
 import type { AppContext } from "./context.ts";
-import { guess } from "./guess.ts";
+import { guess, wrongPassword } from "./guess.ts";
 import { Refusal } from "./http/problems.ts";
 import { verifyPassword } from "./passwords/registry.ts";
 
@@ -18,7 +18,7 @@ export async function provePassword(c: AppContext, user: UserRow, password: stri
   const { client, requestId } = c.get("facts");
   const proven = await guess(c, { userId, typed: username, track }, async (attempt) => {
     const { matches } = await verifyPassword(password, user.password_hash);
-    if (!matches) return "wrong_password";
+    if (!matches) return wrongPassword(user.password_hash);
     if (user.is_active !== 1) return "inactive";
     const outcome = user.has_second_factor === 1 ? ("not_tried" as const) : ("success" as const);
     const command = { ...attempt, outcome, userId, client, requestId };

@@ -7,7 +7,7 @@ import { bearerOf } from "../auth/bearer.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
 import type { App } from "../context.ts";
 import { closeAccount, eraseAccount } from "../deletion.ts";
-import { guess } from "../guess.ts";
+import { guess, wrongPassword } from "../guess.ts";
 import { clearTokenCookies } from "../http/cookies.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonBody, problemAnswers, serve } from "../http/route.ts";
@@ -55,7 +55,7 @@ export function mountDeletion(app: App): void {
       const { matches } = await verifyPassword(password, row.password_hash);
       const found = factor === null ? null : await proveCode(c, factor, code ?? "");
       // One answer for both: neither tells whether the other was right.
-      if (!matches) return "wrong_password";
+      if (!matches) return wrongPassword(row.password_hash);
       if (factor !== null && found === null) return "wrong_code";
       if (factor !== null && found !== null) {
         const isSpent = !(await spendCode(c, factor, found, { ...attempt, outcome: "not_tried" }));

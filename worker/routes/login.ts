@@ -10,7 +10,7 @@ import { tell } from "../audit.ts";
 import { deviceOf, type KnownDevice, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { randomBytes } from "../entropy.ts";
-import { type Attempt, guess } from "../guess.ts";
+import { type Attempt, guess, wrongPassword } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { answerLogin, deviceName } from "../login.ts";
@@ -98,7 +98,7 @@ async function authenticate(
     const verdict = await verifyTyped(c, password, user.password_hash);
     const isPadded = isTrimmed || verdict.isTrimmed;
     const matches = verdict.matches && (!isPadded || verdict.needsRehash); // by a hash of ours, exactly
-    if (!matches) return "wrong_password";
+    if (!matches) return wrongPassword(user.password_hash);
     if (user.is_active !== 1) return "inactive";
     // HASH-06: what is weak is renewed in any case, of what it was made of.
     if (verdict.needsRehash && (!isPadded || WEAK.includes(verdict.work)))

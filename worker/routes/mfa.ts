@@ -10,7 +10,7 @@ import { bearerFrom } from "../auth/tiers.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { seal } from "../encryption.ts";
 import { newTokenId } from "../entropy.ts";
-import { guess } from "../guess.ts";
+import { guess, wrongPassword } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { contextOf, proveCode, spendCode } from "../mfa/codes.ts";
@@ -139,7 +139,7 @@ export function mountMfa(app: App): void {
     const proven = await guess(c, await targetOf(c, user), async (attempt) => {
       const { matches } = await verifyPassword(password, user.password_hash);
       const found = await proveCode(c, active, code);
-      if (!matches) return "wrong_password";
+      if (!matches) return wrongPassword(user.password_hash);
       if (found === null) return "wrong_code";
       const isSpent = !(await spendCode(c, active, found, { ...attempt, outcome: "success" }));
       if (isSpent) throw new Refusal("invalid_credentials"); // as a wrong one, and no guess

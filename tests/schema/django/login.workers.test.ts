@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readUsers } from "../../../schema/django/dumpdata.ts";
 import { importUsers } from "../../../schema/django/import-users.ts";
 import { parsePasswordHash } from "../../../schema/password-hash.ts";
-import { ask, uniqueAddress } from "../../support/client.ts";
+import { trail } from "../../support/audit.ts";
+import { ask, PASSWORD, register, uniqueAddress } from "../../support/client.ts";
 import { ALONE, bindingDatabase } from "../../support/django.ts";
 import { emulateProductionLimits } from "../../support/production-limits.ts";
 import dump from "../../vectors/django/dumpdata.json";
@@ -122,4 +123,21 @@ test("a password changed in Django replaces the hash that a sign-in here renewed
   expect(row).toMatchObject({ pk: login.id, verdict: "updated" });
   const hash = await env.DB.prepare("SELECT password_hash FROM users WHERE id = ?").bind(login.id).first();
   expect(hash?.password_hash).toBe("pbkdf2_sha256$1$new$hash");
+});
+
+test("whose hash cannot be computed here gets the same answer, and the trail says why", async () => {
+  const user = await register();
+  const dear = `argon2$argon2id$v=19$m=102400,t=2,p=8$c29tZXNhbHRzb21lc2FsdA$${"A".repeat(43)}`;
+  for (const hash of [dear, "pbkdf2_sha256$malformed"]) {
+    await env.DB.prepare("UPDATE users SET password_hash = ? WHERE id = ?").bind(hash, user.id).run();
+    expect(await signIn(user.username, PASSWORD)).toBe(401);
+  }
+  await env.DB.prepare("UPDATE users SET password_hash = '!unusable' WHERE id = ?").bind(user.id).run();
+  expect(await signIn(user.username, PASSWORD)).toBe(401);
+  const told = await trail("user_id = ? AND type = 'login_failed'", [user.id], 3);
+  expect(told.map(({ reason }) => reason).sort()).toEqual([
+    "unverifiable_hash",
+    "unverifiable_hash",
+    "wrong_password",
+  ]);
 });
