@@ -1,3 +1,4 @@
+import { env } from "cloudflare:workers";
 import { describe, expect, it } from "vitest";
 import { app } from "../../worker/app.ts";
 import type { RouteRules } from "../../worker/http/route.ts";
@@ -16,6 +17,8 @@ const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
 );
 const takes = (mediaType: string, { requestBody }: Operation): boolean =>
   requestBody?.content[mediaType] !== undefined;
+const declares = (operation: Operation, { status }: { status: number }): boolean =>
+  operation.responses[status] !== undefined;
 const concrete = (path: string): string => path.replace(/\{.*?\}/g, "AAAAAAAAAAAAAAAAAAAAAA");
 
 describe("every route of the description", () => {
@@ -38,6 +41,62 @@ describe("every route of the description", () => {
         body: { code: "token_required", error: "Authorization token required" },
       });
       expect(answer.headers.get("WWW-Authenticate")).toBe("Bearer");
+      expect(declares(operation, answer), `${method} ${path}`).toBe(true);
+    }
+  });
+
+  it("declares what it answers: to nothing, to nonsense, and to an address that is blocked or asks too often", async () => {
+    const blocked = uniqueAddress();
+    const token = env.ADMIN_TOKEN;
+    const block = { ip: blocked, seconds: 600, reason: "a test" };
+    const path = "/api/admin/security/blocks";
+    expect((await ask(path, { token, address: uniqueAddress(), body: block })).status).toBe(201);
+    const user = await register();
+    const cookie = { Cookie: `__Host-access_token=${user.access}` };
+    for (const { path, method, operation } of operations) {
+      const isUnsafe = method !== "GET";
+      const nonsense = { rawBody: "[", headers: { "Content-Type": "text/plain" } };
+      for (const [name, options] of [
+        ["nothing", {}],
+        ["the operator", { token }],
+        ["a refresh token", { token: user.refresh }],
+        ["a key", { token: "sak_" }],
+        ["a cookie of a foreign page", { headers: { ...cookie, Origin: "https://evil.test" } }],
+        ["a blocked address", { address: blocked }],
+        ...(isUnsafe ? ([["nonsense", nonsense]] as const) : []),
+        ...(isUnsafe ? ([["the operator's nonsense", { ...nonsense, token }]] as const) : []),
+      ] as const) {
+        if (name === "the operator" && path.endsWith("/finish")) continue; // it would be done
+        const answer = await ask(concrete(path), { method, address: uniqueAddress(), ...options });
+        expect(declares(operation, answer), `${method} ${path}, ${name}: ${answer.status}`).toBe(true);
+        const { access, passesBlocks } = operation["x-rules"];
+        if (name === "a blocked address" && /^\/(api|oauth)\//.test(path) && passesBlocks !== true)
+          expect(answer.body.code, `${method} ${path}, ${access}`).toBe("address_blocked");
+      }
+    }
+  });
+
+  it("contract §3: an unsafe route that asks for no body refuses a bad one, and takes none or any object", async () => {
+    const token = env.ADMIN_TOKEN;
+    for (const { path, method, operation } of operations) {
+      if (method === "GET" || operation.requestBody !== undefined) continue;
+      const { access } = operation["x-rules"];
+      const user = access === "admin" ? { access: token } : await register();
+      const send = (rawBody: string, type = "application/json") =>
+        ask(concrete(path), {
+          ...{ method, rawBody, token: user.access, address: uniqueAddress() },
+          headers: { "Content-Type": type },
+        });
+      const answers = {
+        415: await send("{}", "text/plain"),
+        413: await send(`{"a":"${"x".repeat(65_536)}"}`),
+        400: await send("[1]"),
+      };
+      for (const [status, answer] of Object.entries(answers))
+        expect(String(answer.status), `${method} ${path}`).toBe(status);
+      if (path.endsWith("/finish")) continue; // it would be done
+      const none = await send("", "text/plain");
+      expect(String(none.body?.code), `${method} ${path}`).not.toMatch(/malformed|too_large|media_type/);
     }
   });
 

@@ -57,12 +57,33 @@ export type RouteRules = {
 };
 export type Route = RouteConfig & { "x-rules": RouteRules };
 
-/** Declares a route: what it is called, who may and at what cost, what goes in and comes out. */
+/**
+ * Declares a route: what it is called, who may and at what cost, what goes in and comes out. What
+ * every route of its kind can answer is added.
+ */
 export function defineRoute<Path extends string, R extends Omit<RouteConfig, "path"> & { path: Path }>(
   rules: RouteRules,
   route: R,
 ) {
-  return createRoute({ ...route, "x-rules": rules });
+  const responses = Object.assign({}, commonProblems(rules, route), route.responses);
+  return createRoute({ ...route, responses, "x-rules": rules });
+}
+
+/** What the steps before a handler refuse with, whatever the route does. */
+function commonProblems(
+  { access, passesBlocks }: RouteRules,
+  { method, path }: Pick<RouteConfig, "method" | "path">,
+) {
+  return problemAnswers(
+    ...(access === "public" ? [] : ([401, 403] as const)),
+    ...(isUnsafe(method) ? ([400, 403, 413, 415] as const) : []), // 403: for tokens in cookies
+    ...(countsToLimits({ path }) ? ([429, 503] as const) : []),
+    ...(countsToLimits({ path }) && passesBlocks !== true ? ([403] as const) : []),
+  );
+}
+
+function isUnsafe(method: string): boolean {
+  return !["get", "head", "options", "trace"].includes(method);
 }
 
 /** A JSON request body of this shape, for a route's `request`. Unknown members are dropped. */
@@ -110,7 +131,8 @@ export function problemAnswers(...statuses: ProblemStatus[]) {
 /**
  * Mounts a route. In order: with credentials, its limits are charged and they are checked before
  * the body is looked at; without, the body is validated first, so that a typing error costs
- * nobody one of three registrations an hour. Either way one call to the guard. `precheck` refuses
+ * nobody one of three registrations an hour. Either way one call to the guard. A body that no route
+ * asked for must be as good as any other, or none. `precheck` refuses
  * what no schema can see to be wrong with the input, at the validation's place in the order.
  */
 export function serve<R extends Route>(
@@ -140,8 +162,10 @@ export function serve<R extends Route>(
       rules.passesBlocks ? unlessBanned(credentials) : credentials,
     );
   }
-  if (route.request?.body !== undefined) {
+  const takesBody = route.request?.body !== undefined;
+  if (takesBody || isUnsafe(route.method)) {
     before.push(async (c, next) => {
+      if (!takesBody && c.req.raw.body === null) return next();
       const refusal = await (isForm ? refusalOfForm(c) : refusalOfBody(c));
       if (refusal === null) return next();
       if (isPublic) await admit(c, []);
