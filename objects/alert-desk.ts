@@ -75,7 +75,7 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
 
   /** Ends windows, sends what waits, and comes back while anything is left. Never gives up. */
   override async alarm(): Promise<void> {
-    this.#wakeUp.fired();
+    this.#wakeUp.unset();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
       this.#turn((_nowMs, now) => this.#closeWindows(now));
@@ -157,6 +157,6 @@ export class AlertDesk extends DurableObject<Env> implements AlertDeskContract {
   /** One synchronous turn in one transaction. A throw in `decide` rolls everything back. */
   #turn<Answer>(decide: (nowMs: number, now: NumericDate) => Answer): Answer {
     const nowMs = this.#now();
-    return this.ctx.storage.transactionSync(() => decide(nowMs, toNumericDate(nowMs)));
+    return this.#wakeUp.transactionSync(() => decide(nowMs, toNumericDate(nowMs)));
   }
 }

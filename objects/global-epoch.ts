@@ -60,7 +60,7 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
 
   /** Delivers what is decided; comes back for what did not arrive, for ever. */
   override async alarm(): Promise<void> {
-    this.#wakeUp.fired();
+    this.#wakeUp.unset();
     if (!hasTables(this.ctx.storage.sql)) return;
     try {
       const nowMs = this.#now();
@@ -93,6 +93,6 @@ export class GlobalEpoch extends DurableObject<Env> implements GlobalEpochContra
   /** One synchronous turn in one transaction. A throw in `decide` rolls everything back. */
   #turn<Answer>(decide: (nowMs: number) => Answer): Answer {
     const nowMs = this.#now();
-    return this.ctx.storage.transactionSync(() => decide(nowMs));
+    return this.#wakeUp.transactionSync(() => decide(nowMs));
   }
 }

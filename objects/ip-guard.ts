@@ -12,7 +12,7 @@ import { toIso, toNumericDate } from "../schema/time.ts";
 import { stops } from "./ip-guard/blocks.ts";
 import { Warden } from "./ip-guard/warden.ts";
 import { LimitsTable } from "./limits-table.ts";
-import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "./rate-limit.ts";
+import { decideCharge, endsAtMs, type RequestLog } from "./rate-limit.ts";
 import { writeBlock } from "./sinks/blocks.ts";
 import { applyTables, hasTables } from "./tables.ts";
 import { WaitingLine } from "./waiting-line.ts";
@@ -70,6 +70,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
 
   async report(report: AbuseReport): Promise<BlockAfter | null> {
     if (report.kind !== "ended") this.#warden.prepare();
+    else if (!this.#isUsed()) return null;
     const block = this.#turn((nowMs) => this.#warden.report(report, nowMs));
     this.#line.move();
     if (this.#warden.hasNews()) this.ctx.waitUntil(this.#deliver()); // the alarm is only the net
@@ -85,6 +86,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   }
 
   async lift(command: Lift): Promise<boolean> {
+    if (!this.#isUsed()) return false;
     const isLifted = this.#turn((nowMs) => this.#warden.lift(command, nowMs));
     await this.#deliver();
     return isLifted;
@@ -95,18 +97,18 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   }
 
   override async alarm(): Promise<void> {
-    this.#wakeUp.fired();
-    if (!hasTables(this.ctx.storage.sql)) return;
+    this.#wakeUp.unset();
+    if (!this.#isUsed()) return;
     await this.#deliver();
     const isNeeded = this.#turn((nowMs) => {
-      const limits = this.#limits.logs().map(({ log, seconds }) => endsAtMs(log, seconds));
-      const last = Math.max(this.#warden.expire(nowMs), ...limits);
+      const last = Math.max(this.#warden.expire(nowMs), this.#limits.endsAtMs());
       if (last > nowMs) this.#wakeUp.noLaterThan(last, nowMs);
       return last > nowMs;
     });
     if (isNeeded) return;
     this.#isReady = false;
     this.#warden.forget();
+    this.#wakeUp.unset(); // one that a command asked for while something was delivered
     await this.ctx.storage.deleteAll(); // the alarm goes with it
   }
 
@@ -132,16 +134,15 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   }
 
   #reserve(wish: Wish, nowMs: number): Reservation {
-    const { rule, settle } = wish;
-    const { reservation, log } = decideReservation(this.#limits.log(rule.name), rule, wish, nowMs);
-    if (reservation.granted > 0 || settle.length > 0) this.#put(rule, log, nowMs);
+    const reservation = this.#limits.reserve(wish, nowMs);
+    this.#wakeUp.noLaterThan(Math.max(nowMs, this.#limits.endsAtMs()), nowMs);
     return reservation;
   }
 
   /** Tells D1 of what was decided. What fails is logged, and told again by the alarm. */
   async #deliver(): Promise<void> {
-    const nowMs = this.#turn((atMs) => atMs);
     if (!this.#warden.hasNews()) return;
+    const nowMs = this.#turn((atMs) => atMs);
     try {
       // Here a denial row says that D1's list is behind; what to write there is read now.
       await this.#warden.outbox.deliver(this.env, nowMs, async () => {
@@ -160,10 +161,24 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
 
   /** The one clock read of the object. A throw in `decide` rolls everything back. */
   #turn<Answer>(decide: (nowMs: number) => Answer): Answer {
-    if (!this.#isReady) applyTables(this.ctx.storage, IP_GUARD_TABLES);
-    this.#isReady = true;
+    const isNew = !this.#isUsed();
     const nowMs = Date.now();
-    return this.ctx.storage.transactionSync(() => decide(nowMs));
+    const answer = this.#wakeUp.transactionSync(() => {
+      if (isNew) applyTables(this.ctx.storage, IP_GUARD_TABLES);
+      const decided = decide(nowMs);
+      if (isNew) this.#wakeUp.ifUnset(nowMs);
+      return decided;
+    });
+    this.#isReady = true;
+    return answer;
+  }
+
+  /** Brings the tables up to date, which an older release may have made. */
+  #isUsed(): boolean {
+    if (this.#isReady || !hasTables(this.ctx.storage.sql)) return this.#isReady;
+    applyTables(this.ctx.storage, IP_GUARD_TABLES);
+    this.#isReady = true;
+    return true;
   }
 }
 

@@ -1,6 +1,6 @@
 /** The table `limits` of both objects: one row a limit, and nothing else knows its SQL. */
-import type { LimitRule } from "../schema/limits.ts";
-import type { RequestLog } from "./rate-limit.ts";
+import type { LimitRule, Reservation, Wish } from "../schema/limits.ts";
+import { decideReservation, endsAtMs, type RequestLog } from "./rate-limit.ts";
 
 export class LimitsTable {
   readonly #sql: SqlStorage;
@@ -19,6 +19,19 @@ export class LimitsTable {
       .exec<{ name: string; seconds: number; log: string }>("SELECT name, seconds, log FROM limits")
       .toArray()
       .map(({ name, seconds, log }) => ({ name, seconds, log: asLog(log) }));
+  }
+
+  /** Grants some of a limit, and settles what was granted before. One row written, or none. */
+  reserve(wish: Wish, nowMs: number): Reservation {
+    const { rule, settle } = wish;
+    const { reservation, log } = decideReservation(this.log(rule.name), rule, wish, nowMs);
+    if (reservation.granted > 0 || settle.length > 0) this.put(rule, log);
+    return reservation;
+  }
+
+  /** When the last request of any limit stops counting, in milliseconds; 0 if none counts. */
+  endsAtMs(): number {
+    return Math.max(0, ...this.logs().map(({ log, seconds }) => endsAtMs(log, seconds)));
   }
 
   /** Costs one row written. */

@@ -6,9 +6,10 @@
  * request: it may then refuse for one slot too long, and never admits one too many.
  *
  * An edge that has much to admit takes a *reservation*: some of the budget at once, to be used
- * within `RESERVATION_MS`. It is dated by its end, the latest that it can be used, and dated anew
- * when the edge settles it by saying how much was used; whatever happens to the edge, no period
- * ever holds more than the limit.
+ * within `RESERVATION_MS`. It is dated by its end, the latest that it can be used, until the edge
+ * settles it by saying how much was used, and how long after it had asked. The object heard of it
+ * no earlier than it was asked for, so that whatever is counted from then on counts long enough;
+ * whatever happens to the edge, no period ever holds more than the limit.
  */
 import { assert } from "../schema/assert.ts";
 import type { Budget, ChargeAnswer, LimitRule, Reservation, Settlement } from "../schema/limits.ts";
@@ -62,7 +63,9 @@ export function decideReservation(
   while (current.some(({ atMs }) => atMs === endsAtMs)) endsAtMs += 1; // its name, so it must be its own
   const reserved = inOrder([...current, { atMs: endsAtMs, count: granted, reserved: true }]);
   assertWithin([rule], [reserved]);
-  return { log: reserved, reservation: { id: endsAtMs, granted, budget: budgetOf(rule, reserved, nowMs) } };
+  // The request that asks is counted from now on: what is told is when *it* counts no more.
+  const asUsed = inOrder([...current, { atMs: nowMs, count: granted }]);
+  return { log: reserved, reservation: { id: endsAtMs, granted, budget: budgetOf(rule, asUsed, nowMs) } };
 }
 
 /** When the log's last request stops counting, in milliseconds; 0 for an empty one. */
@@ -86,13 +89,31 @@ function withMore(log: RequestLog, rule: LimitRule, atMs: number, count: number)
   return inOrder(log.with(shared, { atMs: Math.max(found.atMs, atMs), count: found.count + count }));
 }
 
-function settled(log: RequestLog, rule: LimitRule, { id, used }: Settlement, nowMs: number): RequestLog {
+/**
+ * The log with what was used of a reservation in its place, each use by its own moment. Whatever is
+ * said without a moment, or with an impossible one, is dated by the reservation's end; never more
+ * counts than was granted, and then the latest do.
+ */
+function settled(log: RequestLog, rule: LimitRule, settlement: Settlement, nowMs: number): RequestLog {
+  const { id, used, uses = [] } = settlement;
   const index = log.findIndex(({ atMs, reserved }) => reserved && atMs === id);
   const found = log[index];
   if (found === undefined) return log;
-  const count = Math.min(found.count, Math.max(0, used));
-  const others = log.toSpliced(index, 1);
-  return count === 0 ? others : withMore(others, rule, Math.min(found.atMs, nowMs), count);
+  const isPossible = (afterMs: number): boolean => afterMs >= 0 && afterMs <= RESERVATION_MS;
+  const dated = uses.map(([afterMs, count]) => ({
+    atMs: isPossible(afterMs) ? found.atMs - RESERVATION_MS + afterMs : found.atMs,
+    count: Math.max(0, count),
+  }));
+  const undated = { atMs: found.atMs, count: Math.max(0, used - usedOf(dated)) };
+  let left = found.count;
+  let current = log.toSpliced(index, 1);
+  for (const { atMs, count } of inOrder([...dated, undated]).reverse()) {
+    const counted = Math.min(left, count);
+    left -= counted;
+    // It was used before it was told, whatever the moments say.
+    if (counted > 0) current = withMore(current, rule, Math.min(atMs, nowMs), counted);
+  }
+  return current;
 }
 
 function budgetOf(rule: LimitRule, log: RequestLog, nowMs: number): Budget {

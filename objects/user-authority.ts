@@ -6,6 +6,7 @@
  * It holds no secret, makes no id and hashes nothing; ids come in with the command.
  */
 import { DurableObject } from "cloudflare:workers";
+import type { Reservation, Wish } from "../schema/limits.ts";
 import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "../schema/lockout.ts";
 import { log } from "../schema/log.ts";
 import type { MailAnswer, MailOrder } from "../schema/mail.ts";
@@ -35,6 +36,7 @@ const SPENT = { kind: "denied", reason: "spent" } as const;
 
 export class UserAuthority extends DurableObject<Env> implements contract.UserAuthorityContract {
   readonly #state: UserAuthorityState;
+  readonly #limits: LimitsTable;
   readonly #outbox: Outbox;
   readonly #guesses: Guesses;
   readonly #sessions: Sessions;
@@ -50,10 +52,16 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#state = new UserAuthorityState(sql);
     this.#outbox = new Outbox(sql);
     this.#wakeUp = new WakeUp(ctx.storage);
-    const limits = new LimitsTable(sql);
-    this.#mails = new Mails(sql, limits, this.#wakeUp);
+    this.#limits = new LimitsTable(sql);
+    this.#mails = new Mails(sql, this.#limits, this.#wakeUp);
     this.#guesses = new Guesses(sql, this.#outbox, this.#mails, this.#wakeUp);
-    this.#sessions = new Sessions(this.#state, new AdoptedTable(sql), limits, this.#outbox, this.#wakeUp);
+    this.#sessions = new Sessions(
+      this.#state,
+      new AdoptedTable(sql),
+      this.#limits,
+      this.#outbox,
+      this.#wakeUp,
+    );
     this.#changes = new Changes(sql, {
       sessions: this.#sessions,
       guesses: this.#guesses,
@@ -167,6 +175,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#known(REVOKED, (turn) => this.#sessions.lease(command, turn));
   }
 
+  /** Some of the user's own limit for what no session asks: an API key. One row written at most. */
+  async reserve(wish: Wish): Promise<Reservation> {
+    return this.#anew(({ nowMs }) => this.#limits.reserve(wish, nowMs));
+  }
+
   /** The user's live sessions, newest first, for a bearer whose own session is one of them, or an admin. */
   async listSessions(
     command: { by: contract.Bearer | null } & contract.Era,
@@ -193,7 +206,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Delivers, forgets, and asks to be woken again while anything is left. Never gives up. */
   override async alarm(): Promise<void> {
-    this.#wakeUp.fired();
+    this.#wakeUp.unset();
     try {
       if (!this.#isUsed()) return;
       await Promise.all([
@@ -205,6 +218,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
       const isNeeded = this.#turn((turn) => this.#expire(turn));
       if (isNeeded) return;
       this.#isReady = false;
+      this.#wakeUp.unset(); // one that a command asked for while something was delivered
       await this.ctx.storage.deleteAll(); // the alarm goes with it
     } catch (error) {
       // The runtime drops an alarm after six failures; the outbox must outlive any outage. The
@@ -226,7 +240,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     for (const atMs of others) this.#wakeUp.noLaterThan(atMs, nowMs);
     if (deliveryInMs !== null) this.#wakeUp.noLaterThan(nowMs + deliveryInMs, nowMs);
     if (nextAt !== null) this.#wakeUp.noLaterThan(nextAt * 1000, nowMs);
-    return nextAt !== null || isLocked || hasUsedCodes || deliveryInMs !== null || others.length > 0;
+    if (nextAt !== null || isLocked || hasUsedCodes || deliveryInMs !== null || others.length > 0)
+      return true;
+    const countsUntilMs = this.#limits.endsAtMs();
+    if (countsUntilMs > nowMs) this.#wakeUp.noLaterThan(countsUntilMs, nowMs);
+    return countsUntilMs > nowMs;
   }
 
   /** The one clock read of the object, in milliseconds. */
@@ -238,7 +256,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   #turn<Answer>(decide: (turn: Turn) => Answer): Answer {
     const nowMs = this.#now();
     const turn = { nowMs, now: toNumericDate(nowMs), policy: policyOf(this.env) };
-    return this.ctx.storage.transactionSync(() => decide(turn));
+    return this.#wakeUp.transactionSync(() => decide(turn));
   }
 
   /** A turn of an object that has been used; one that has not writes nothing and knows nobody. */
@@ -246,21 +264,25 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#isUsed() ? this.#turn(decide) : unused;
   }
 
-  /** A turn that may be the object's first. */
+  /** A turn that may be the object's first: then it makes the tables, and sees to it that they vanish again. */
   #anew<Answer>(decide: (turn: Turn) => Answer): Answer {
-    if (!this.#isReady) this.#makeReady();
-    return this.#turn(decide);
+    if (this.#isUsed()) return this.#turn(decide);
+    const answer = this.#turn((turn) => {
+      applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
+      const decided = decide(turn);
+      this.#wakeUp.ifUnset(turn.nowMs);
+      return decided;
+    });
+    this.#isReady = true;
+    return answer;
   }
 
+  /** Brings the tables up to date, which an older release may have made. */
   #isUsed(): boolean {
-    if (!this.#isReady && hasTables(this.ctx.storage.sql)) this.#makeReady();
-    return this.#isReady;
-  }
-
-  /** Brings the tables up to date: an older release may have made them. */
-  #makeReady(): void {
+    if (this.#isReady || !hasTables(this.ctx.storage.sql)) return this.#isReady;
     applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
     this.#isReady = true;
+    return true;
   }
 
   /** Whether D1 has made a change that nobody has told of. */

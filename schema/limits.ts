@@ -34,5 +34,8 @@ export type Reservation = { id: number; granted: number; budget: Budget };
 /** What an edge asks for: up to `want` requests of a limit, and the ends of earlier reservations. */
 export type Wish = { rule: LimitRule; want: number; settle: Settlement[] };
 
-/** How much of a reservation was used, once it is used up or has ended. */
-export type Settlement = { id: number; used: number };
+/** How much of a reservation was used, once it is used up or has ended, and when: an edge of an older release does not say. */
+export type Settlement = { id: number; used: number; uses?: Use[] };
+
+/** So many requests, so many milliseconds after the edge asked for the reservation: no clock is compared with another. */
+export type Use = [afterMs: number, count: number];

@@ -238,6 +238,7 @@ export interface UserAuthorityContract {
   orderMail(order: MailOrder): Promise<MailAnswer>;
   confirm(by: Bearer): Promise<ConfirmAnswer>;
   lease(command: Lease): Promise<LeaseAnswer>;
+  reserve(wish: Wish): Promise<Reservation>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;
   timeline(command: Timeline): Promise<TimelineAnswer>;
   sessionHistories(command: { by: Bearer } & Era): Promise<SessionHistoriesAnswer>;

@@ -8,7 +8,6 @@ import type { NumericDate } from "../../schema/time.ts";
 import type * as contract from "../../schema/user-authority.ts";
 import type { LimitsTable } from "../limits-table.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
-import { decideReservation } from "../rate-limit.ts";
 import type { WakeUp } from "../wake-up.ts";
 import type { AdoptedTable } from "./adopted-table.ts";
 import { decideAdoption } from "./adoption.ts";
@@ -186,12 +185,10 @@ export class Sessions {
 
   /** One row written at most. */
   lease(command: contract.Lease, turn: Turn): contract.LeaseAnswer {
-    const { by, rule, settle } = command;
+    const { by } = command;
     const account = this.account(by);
     if (!this.#isConfirmed(by, account, turn.now)) return REVOKED;
-    const spentBefore = this.#limits.log(rule.name);
-    const { reservation, log } = decideReservation(spentBefore, rule, command, turn.nowMs);
-    if (reservation.granted > 0 || settle.length > 0) this.#limits.put(rule, log);
+    const reservation = this.#limits.reserve(command, turn.nowMs);
     return { kind: "leased", denial: this.denial(account, turn), reservation };
   }
 

@@ -1,7 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decideCharge, decideReservation, endsAtMs, type RequestLog } from "../../objects/rate-limit.ts";
-import type { Budget, ChargeAnswer, LimitRule } from "../../schema/limits.ts";
+import {
+  type Budget,
+  type ChargeAnswer,
+  type LimitRule,
+  RESERVATION_MS,
+  type Settlement,
+  type Use,
+} from "../../schema/limits.ts";
 
 const T = 1_800_000_000_000;
 
@@ -406,8 +413,10 @@ describe("reservations", () => {
   const RULE = ip(100, 60);
   const reserve = (log: RequestLog, want: number, nowMs: number, rule = RULE) =>
     decideReservation(frozen(log), rule, { want, settle: [] }, nowMs);
-  const settle = (log: RequestLog, id: number, used: number, nowMs: number, rule = RULE) =>
-    decideReservation(frozen(log), rule, { want: 0, settle: [{ id, used }] }, nowMs).log;
+  const settle = (log: RequestLog, id: number, used: number, nowMs: number, rule = RULE, uses?: Use[]) => {
+    const settlement: Settlement = { id, used, ...(uses === undefined ? {} : { uses }) };
+    return decideReservation(frozen(log), rule, { want: 0, settle: [settlement] }, nowMs).log;
+  };
   const charge = (log: RequestLog, nowMs: number, rule = RULE) =>
     decideCharge(frozen([log]), [rule], nowMs).logs[0] ?? [];
   /** What the log counts at this moment. */
@@ -419,7 +428,7 @@ describe("reservations", () => {
     expect(reservation).toEqual({
       id: T + 5000,
       granted: 10,
-      budget: { ...RULE, remaining: 90, resetSeconds: 65 },
+      budget: { ...RULE, remaining: 90, resetSeconds: 60 },
     });
     expect(used(log, T + 64_999)).toBe(10);
     expect(used(log, T + 65_000)).toBe(0);
@@ -451,7 +460,57 @@ describe("reservations", () => {
     expect(used(settle(other.log, nothing.reservation.id, 0, T), T)).toBe(10);
   });
 
-  test("what was not used is given back, and what was used counts for a period from its latest moment", () => {
+  test("what was used counts for a period from the moment that the edge tells, to the millisecond", () => {
+    const { reservation, log } = reserve([], 10, T);
+    const told = settle(log, reservation.id, 3, T + 5000, RULE, [
+      [0, 1],
+      [1234, 2],
+    ]);
+    expect(told).toEqual([
+      { atMs: T, count: 1 },
+      { atMs: T + 1234, count: 2 },
+    ]);
+    expect(used(told, T + 59_999)).toBe(3);
+    expect(used(told, T + 60_000)).toBe(2);
+    expect(used(told, T + 61_234)).toBe(0);
+  });
+
+  test("RL-01: a use is never counted from before it can have happened, nor from after it was told", () => {
+    const { reservation, log } = reserve([], 10, T);
+    const late = settle(log, reservation.id, 1, T + 300, RULE, [[400, 1]]);
+    expect(late, "the question was 100 ms on its way").toEqual([{ atMs: T + 300, count: 1 }]);
+  });
+
+  test.for([-1, RESERVATION_MS + 1, Number.NaN, Number.POSITIVE_INFINITY])(
+    "RL-01: a use %d ms after the question counts from the reservation's end",
+    (afterMs) => {
+      const { reservation, log } = reserve([], 10, T);
+      const told = settle(log, reservation.id, 2, T + 9000, RULE, [
+        [afterMs, 1],
+        [RESERVATION_MS, 1],
+      ]);
+      expect(told).toEqual([{ atMs: T + RESERVATION_MS, count: 2 }]);
+    },
+  );
+
+  test("RL-01: of more uses than were granted the latest count, and those without a moment from the end", () => {
+    const { reservation, log } = reserve([], 3, T);
+    const uses: Use[] = [
+      [10, 2],
+      [20, 2],
+      [30, -5],
+    ];
+    expect(settle(log, reservation.id, 4, T + 9000, RULE, uses)).toEqual([
+      { atMs: T + 10, count: 1 },
+      { atMs: T + 20, count: 2 },
+    ]);
+    expect(settle(log, reservation.id, 2, T + 9000, RULE, [[10, 1]])).toEqual([
+      { atMs: T + 10, count: 1 },
+      { atMs: T + RESERVATION_MS, count: 1 },
+    ]);
+  });
+
+  test("what was not used is given back, and what an older edge used counts from its latest moment", () => {
     const { reservation, log } = reserve([], 10, T);
     const early = settle(log, reservation.id, 4, T + 2000);
     expect(used(early, T + 61_999)).toBe(4);
@@ -515,7 +574,8 @@ describe("reservations", () => {
   });
 
   test("RL-01: whatever edges do with their reservations, no period ever holds more than the limit", () => {
-    // Each step: exact charges, or an edge reserves, uses what it holds, or settles.
+    // Each step: exact charges, or an edge reserves, uses what it holds, or settles. Questions take
+    // time, the object's clock is another one, and an edge of an older release tells no moments.
     const step = fc.record({
       gapMs: fc.oneof(
         { weight: 6, arbitrary: fc.nat({ max: 60 }) },
@@ -525,43 +585,55 @@ describe("reservations", () => {
       edge: fc.nat({ max: 2 }),
       act: fc.constantFrom("charge", "use", "use", "reserve", "settle"),
       amount: fc.integer({ min: 1, max: 12 }),
+      lagMs: fc.constantFrom(0, 0, 1, 40, 1500),
+      isOld: fc.constantFrom(false, false, true),
     });
     const rules = fc.record({
       limit: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 129, max: 150 })),
       seconds: fc.constantFrom(1, 5, 60),
+      skewMs: fc.constantFrom(0, -700_000, 700_000),
     });
     fc.assert(
-      fc.property(rules, fc.array(step, { maxLength: 150 }), ({ limit, seconds }, steps) => {
+      fc.property(rules, fc.array(step, { maxLength: 150 }), ({ limit, seconds, skewMs }, steps) => {
         const rule = ip(limit, seconds);
-        const held = new Map<number, { id: number; granted: number; used: number }>();
+        type Held = { id: number; granted: number; used: number; uses: Use[]; askedAtMs: number };
+        const held = new Map<number, Held>();
         const admitted: number[] = [];
         let log: RequestLog = [];
         let nowMs = T;
-        for (const { gapMs, edge, act, amount } of steps) {
+        for (const { gapMs, edge, act, amount, lagMs, isOld } of steps) {
           nowMs += gapMs;
           const mine = held.get(edge);
           if (act === "charge") {
             for (let i = 0; i < amount; i += 1) {
-              const { answer, logs } = decideCharge(frozen([log]), [rule], nowMs);
+              const { answer, logs } = decideCharge(frozen([log]), [rule], nowMs + skewMs);
               if (answer.kind === "refused") break;
               admitted.push(nowMs);
               log = logs[0] ?? [];
             }
           } else if (act === "use") {
-            const left = mine === undefined || nowMs > mine.id ? 0 : mine.granted - mine.used;
-            const used = Math.min(left, amount);
+            const isOver = mine === undefined || nowMs - mine.askedAtMs >= RESERVATION_MS;
+            const used = isOver ? 0 : Math.min(mine.granted - mine.used, amount);
             if (mine !== undefined) mine.used += used;
+            mine?.uses.push([nowMs - mine.askedAtMs, used]);
             admitted.push(...Array.from({ length: used }, () => nowMs));
           } else {
-            const settle = mine === undefined ? [] : [{ id: mine.id, used: mine.used }];
+            const settle =
+              mine === undefined
+                ? []
+                : [{ id: mine.id, used: mine.used, ...(isOld ? {} : { uses: mine.uses }) }];
             const want = act === "settle" ? 0 : amount;
-            const decision = decideReservation(frozen(log), rule, { want, settle }, nowMs);
+            const askedAtMs = nowMs;
+            nowMs += lagMs;
+            const decision = decideReservation(frozen(log), rule, { want, settle }, nowMs + skewMs);
             log = decision.log;
             const { id, granted } = decision.reservation;
-            held.set(edge, { id, granted, used: 0 });
+            held.set(edge, { id, granted, used: 0, uses: [], askedAtMs });
           }
         }
         expect(fullestPeriod(admitted, seconds)).toBeLessThanOrEqual(limit);
+        const unsettled = log.filter(({ reserved }) => reserved).length;
+        expect(log.length, "RL-07").toBeLessThanOrEqual(limit <= 128 ? limit : 130 + unsettled);
       }),
       { numRuns: 3000 },
     );

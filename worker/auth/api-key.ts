@@ -32,7 +32,7 @@ export async function authenticateApiKey(
     throw new Refusal("invalid_access_token");
   }
   const { key } = verdict;
-  await admitApiKey(c, key.row.key_id);
+  await admitApiKey(c, key.row.key_id, key.userId);
   if (permission === undefined || !isAllowed(key.permissions, permission)) {
     onDenied?.(key.row.key_id, key.userId);
     throw new Refusal("permission_denied");

@@ -2,16 +2,18 @@
  * How soon a revocation is felt (contract §8), as three ways to ask whether an authentic access
  * token is still good. Each can only deny; none makes a token good that its claims do not.
  */
+import { assert } from "../../schema/assert.ts";
 import type { AccessClaims } from "../../schema/claims.ts";
 import type { Config } from "../../schema/config.ts";
 import { type Budget, type LimitRule, RESERVATION_MS } from "../../schema/limits.ts";
 import { denialSchema, isDenied, mergeDenials, revocationKey } from "../../schema/revocation.ts";
 import { isFresh } from "../../schema/time.ts";
-import type { Bearer, LeaseAnswer } from "../../schema/user-authority.ts";
+import type { Bearer } from "../../schema/user-authority.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { readClockMs } from "../context.ts";
 import { revokedBefore, revokedBeforeByKv } from "../era.ts";
 import { Outage } from "../http/problems.ts";
+import { Pool } from "../pool.ts";
 import { isOutdated } from "../roles.ts";
 import { knownUser, noteDenial } from "../user-cache.ts";
 
@@ -84,25 +86,38 @@ async function ask(
   const by = await bearerFrom(claims, env, ctx);
   const known = knownUser(claims.user_id);
   if (claims.iat < by.revokedBefore || isDenied(known.denial, claims)) return REVOKED;
-  const nowMs = readClockMs();
-  const isSpent = payer === "nobody" || known.pool.take(nowMs); // or there is nothing to spend
-  if (mayLease && isSpent && isFresh(known.leasedAtMs, nowMs, RESERVATION_MS))
-    return good(known.pool.budget(nowMs));
-
+  const { pool } = known;
   const rule: LimitRule = { name: "user", ...config.rates.user };
-  const answers: LeaseAnswer[] = [];
-  const isAdmitted = await known.pool.refill(rule, nowMs, isSpent, async (wish) => {
-    const command = { by, ...wish };
-    const answer = await reach("user_authority", () => userAuthority(env, claims.user_id).lease(command));
-    answers.push(answer);
-    return answer.kind === "leased" ? answer.reservation : null;
-  });
-  const [answer] = answers;
-  if (answer?.kind !== "leased") return REVOKED;
-  noteDenial(claims.user_id, answer.denial);
-  known.leasedAtMs = nowMs;
-  if (isDenied(known.denial, claims)) return REVOKED;
-  return isAdmitted ? good(known.pool.budget(nowMs)) : { kind: "limited", budget: answer.reservation.budget };
+  let isPaid = payer === "nobody"; // then there is nothing to pay
+  let isRefused = false;
+  const lacking = (nowMs: number): Pool[] => {
+    isPaid ||= pool.take(nowMs);
+    return mayLease && isPaid && isFresh(known.leasedAtMs, nowMs, RESERVATION_MS) ? [] : [pool];
+  };
+  const askObject = async (nowMs: number): Promise<void> => {
+    isPaid = await pool.refill(rule, nowMs, isPaid, async (wish) => {
+      const command = { by, ...wish };
+      const answer = await reach("user_authority", () => userAuthority(env, claims.user_id).lease(command));
+      isRefused = answer.kind === "denied";
+      if (answer.kind === "denied") return null;
+      noteDenial(claims.user_id, answer.denial); // before whoever waits for this answer goes on
+      known.leasedAtMs = nowMs;
+      return answer.reservation;
+    });
+  };
+  if (mayLease) {
+    const full = await Pool.inTurn(readClockMs, lacking, askObject);
+    // It waited for a question of an API key, which tells nothing of sessions.
+    if (full !== null && isPaid) await askObject(readClockMs());
+  } else {
+    lacking(readClockMs());
+    await askObject(readClockMs());
+  }
+  if (isRefused || isDenied(known.denial, claims)) return REVOKED;
+  const budget = pool.budget(readClockMs());
+  if (isPaid) return good(budget);
+  assert(budget !== null, "whoever is refused was told of the limit");
+  return { kind: "limited", budget };
 }
 
 /** `local`: the signature and KV's cache, within KV's bound; no object is asked. */
