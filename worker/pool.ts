@@ -3,9 +3,10 @@
  * `RESERVATION_MS` from when it was asked for. Spending them costs no object call, and the object
  * has counted them already, so that all isolates together never admit more than the limit.
  *
- * Of requests that come at once one asks and the others wait for what it brings. Each waits by a
- * timer of its own: a request with nothing but another's promise to wait for is ended by the
- * platform as hung, and whoever asks may be cancelled and never come back.
+ * Of requests that come at once one asks and the others wait for what it brings. Each looks by a
+ * timer of its own whether the answer is there: the platform ends a request as hung that has nothing
+ * but another's promise to wait for, forbids some of them to be resolved by another request at all,
+ * and whoever asks may be cancelled and never come back.
  */
 import {
   type Budget,
@@ -21,7 +22,7 @@ import { isFresh } from "../schema/time.ts";
 type Grant = { id: number; left: number; uses: Map<number, number>; slotMs: number; askedAtMs: number };
 
 /** A question under way. `isAnswered`: it brought something, be it that nothing is left until `fullUntilMs`. */
-type Flight = { askedAtMs: number; isAnswered: boolean; fullUntilMs: number; waiting: Set<() => void> };
+type Flight = { askedAtMs: number; hasLanded: boolean; isAnswered: boolean; fullUntilMs: number };
 
 /** A busy client's share of the budget in one reservation: half, so that a burst costs one call in ten at most. */
 const SHARES = 2;
@@ -29,6 +30,8 @@ const SHARES = 2;
 const SLOTS_MAX = 100;
 /** As long as a question is waited for: then everyone asks for himself. */
 const WAIT_MS_MAX = 1000;
+/** An object answers within some ten milliseconds: looked for after 1, 3, 7, 15 ms, and so on. */
+const LOOK_MS_MAX = 8;
 
 export class Pool {
   #grants: Grant[] = [];
@@ -65,6 +68,7 @@ export class Pool {
     clock: () => number,
     lacking: (nowMs: number) => readonly Pool[],
     ask: (nowMs: number) => Promise<void>,
+    pause: (ms: number) => Promise<void> = sleep,
   ): Promise<Pool | null> {
     const sinceMs = clock();
     let nowMs = sinceMs;
@@ -73,7 +77,7 @@ export class Pool {
       const pool = pools.find((one) => one.#isAsking(nowMs));
       const flight = pool === undefined ? null : pool.#flight;
       if (pool === undefined || flight === null) break;
-      await landing(flight);
+      await landing(flight, pause);
       nowMs = clock();
       pools = lacking(nowMs);
       if (!flight.isAnswered) break; // it failed, or takes too long: now each asks for itself
@@ -179,23 +183,26 @@ export class Pool {
 
   #land(flight: Flight | null): void {
     if (flight === null) return;
+    flight.hasLanded = true;
     if (this.#flight === flight) this.#flight = null;
-    for (const goOn of flight.waiting) goOn();
   }
 }
 
 function newFlight(askedAtMs: number): Flight {
-  return { askedAtMs, isAnswered: false, fullUntilMs: 0, waiting: new Set() };
+  return { askedAtMs, hasLanded: false, isAnswered: false, fullUntilMs: 0 };
 }
 
 /** Until the question is answered or has failed, and no longer than a while. */
-async function landing({ waiting }: Flight): Promise<void> {
-  const { promise, resolve: goOn } = Promise.withResolvers<void>();
-  waiting.add(goOn);
-  const timer = setTimeout(goOn, WAIT_MS_MAX);
-  await promise;
-  clearTimeout(timer); // by the request that has set it: to another its number means another timer
-  waiting.delete(goOn);
+async function landing(flight: Flight, pause: (ms: number) => Promise<void>): Promise<void> {
+  let stepMs = 1;
+  for (let waitedMs = 0; !flight.hasLanded && waitedMs < WAIT_MS_MAX; waitedMs += stepMs) {
+    stepMs = Math.min(waitedMs + 1, LOOK_MS_MAX);
+    await pause(stepMs);
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function isGood(grant: Grant, nowMs: number): boolean {

@@ -1,4 +1,9 @@
-import { createExecutionContext } from "cloudflare:test";
+import {
+  createExecutionContext,
+  evictDurableObject,
+  runDurableObjectAlarm,
+  runInDurableObject,
+} from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { parseApiKey } from "../../schema/api-keys.ts";
@@ -9,6 +14,7 @@ import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down } from "../support/faults.ts";
 import { handOver, mailed, objectOf } from "../support/mail.ts";
 import { introspect } from "../support/oauth.ts";
+import { askUnder } from "../support/settings.ts";
 
 afterEach(stopClock);
 
@@ -186,10 +192,49 @@ describe("an API key", () => {
   it("is limited by itself, from however many addresses", async () => {
     const user = await register();
     const { key } = (await make(user)).body;
-    const answers = await Promise.all(Array.from({ length: 90 }, () => use(key)));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(60);
+    const under = askUnder({ RATE_LIMIT_API_KEY: "20/60" });
+    const one = () => under("/api/accounts/user", { token: key, address: uniqueAddress() });
+    const answers = await Promise.all(Array.from({ length: 50 }, one));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
     expect(answers.filter(({ status }) => status === 429)).toHaveLength(30);
     expect((await askAs(user, "/api/accounts/user")).status, "and not its owner").toBe(200);
+  });
+
+  it("RL-01: counts to its owner's limit as well, so that many keys reach no more than one, and says so", async () => {
+    const user = await register();
+    const keys = [(await make(user)).body.key, (await make(user)).body.key];
+    const before = await use(keys[0]);
+    expect(before.headers.get("RateLimit-Policy")).toBe(
+      '"ip";q=100;w=60, "api_key";q=60;w=60, "user";q=60;w=60',
+    );
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, index) => use(keys[index % 2])));
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(57); // and two that made keys, and one
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.body.code).toBe("rate_limited");
+    expect(refused?.headers.get("RateLimit"), "what the owner may not, costs the key nothing").toMatch(
+      /"user";r=0;t=\d+/,
+    );
+    expect((await askAs(user, "/api/accounts/user")).status, "and his sessions").toBe(429);
+  });
+
+  it("RL-07: of an owner without sessions it leaves an object that empties itself", async () => {
+    const user = await register();
+    const { key } = (await make(user)).body;
+    const object = env.USER_AUTHORITY.getByName(String(user.id));
+    await runInDurableObject(object, (_object, state) => state.storage.deleteAll());
+    await evictDurableObject(object);
+    passSeconds(6);
+    expect((await use(key)).status).toBe(200);
+    const names = () =>
+      runInDurableObject(object, (_object, { storage }) =>
+        storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'limits'").toArray(),
+      );
+    expect(await names()).toHaveLength(1);
+    expect(await runDurableObjectAlarm(object)).toBe(true);
+    expect(await names(), "it counts").toHaveLength(1);
+    passSeconds(66);
+    expect(await runDurableObjectAlarm(object)).toBe(true);
+    expect(await names()).toHaveLength(0);
   });
 });
 

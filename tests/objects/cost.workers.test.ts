@@ -68,6 +68,24 @@ it("a further login writes three rows, of the attempt, the session and its succe
   expect(await costOf(userObject(user), list)).toEqual({ rowsWritten: 0, alarms: 0 });
 });
 
+it("forty requests at once on a cold lease ask the user's object and the guard a few times, not forty", async () => {
+  const user = await register();
+  const address = "198.51.100.40";
+  const guard = env.IP_GUARD.getByName(address);
+  const burst = async () => {
+    const one = () => ask("/api/accounts/user", { token: user.access, address });
+    const answers = await Promise.all(Array.from({ length: 40 }, one));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  };
+  let ofGuard: Cost | null = null;
+  const ofUser = await costOf(userObject(user), async () => {
+    ofGuard = await costOf(guard, burst);
+  });
+  // Each call that brings something writes a row; the guard makes its table beside.
+  expect(ofUser.rowsWritten).toBeLessThanOrEqual(5);
+  expect(ofGuard).toMatchObject({ rowsWritten: expect.toSatisfy((rows: number) => rows <= 9) });
+});
+
 it("ending every session writes as many rows for one session as for thirty", async () => {
   const costs: Cost[] = [];
   for (const sessions of [1, 30]) {

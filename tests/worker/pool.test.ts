@@ -54,6 +54,7 @@ async function admittedAt(
       });
       if (isAdmitted) atMs = heardAtMs;
     },
+    () => Promise.resolve(),
   );
   return atMs;
 }
