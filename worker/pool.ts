@@ -83,14 +83,16 @@ export class Pool {
       if (!flight.isAnswered) break; // it failed, or takes too long: now each asks for itself
       if (pools.includes(pool) && flight.fullUntilMs > nowMs) return pool;
     }
-    if (pools.length > 0) await ask(nowMs);
+    if (pools.length === 0) return null;
+    await ask(nowMs);
+    lacking(clock()); // what others were granted meanwhile and did not use
     return null;
   }
 
   /**
-   * Asks for more, and settles what is over. True if the request at hand is admitted: by what was
-   * granted, however late the answer came, or by what another request of this isolate was granted
-   * and did not use. With `isPaid` it is admitted already, and nothing but settling is asked for.
+   * Asks for more, and settles what is over. True if the request at hand is admitted by what was
+   * granted, however late the answer came. With `isPaid` it is admitted already, and nothing but
+   * settling is asked for.
    */
   async refill(
     rule: LimitRule,
@@ -145,7 +147,7 @@ export class Pool {
       if (budget.remaining === 0 && granted === 0)
         flight.fullUntilMs = nowMs + (budget.resetSeconds - 1) * 1000;
     }
-    if (isPaid || granted === 0) return isPaid || this.take(nowMs);
+    if (isPaid || granted === 0) return isPaid;
     const slotMs = granted <= SLOTS_MAX ? 1 : RESERVATION_MS / SLOTS_MAX;
     const grant: Grant = { id, left: granted - 1, uses: new Map(), slotMs, askedAtMs: nowMs };
     count(grant, nowMs, 1);

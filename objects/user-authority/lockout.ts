@@ -34,6 +34,8 @@ export type Lockout = {
   level: number;
   /** When the owner was last mailed a link past the ceiling. */
   remindedAt: NumericDate;
+  /** Of a name that nobody has: no owner and no admin could ever free it, so time always does. */
+  isNobodys?: true;
 };
 
 export const UNLOCKED: Lockout = {
@@ -59,7 +61,7 @@ const LOCK_SECONDS_MAX = 86_400;
 const LEVEL_DECAY_SECONDS = 86_400;
 /** A link past the ceiling, at most so often. */
 const REMINDER_SECONDS = 86_400;
-/** A week without a failure forgets how many there were, unless the ceiling was reached. */
+/** A week without a failure forgets how many there were, unless an account's ceiling was reached. */
 const CONSECUTIVE_KEPT_SECONDS = 604_800;
 
 /** Whoever knew the password could have made himself any number of known clients, each with guesses of its own. */
@@ -98,7 +100,8 @@ export function decideReserve(
   now: NumericDate,
   policy: LockoutPolicy,
 ): { answer: Exclude<ReserveAnswer, { kind: "reserved" }> | { kind: "reserved" }; lockout: Lockout } {
-  const { lockout: current } = lockoutAt(lockout, now, policy);
+  const before: Lockout = asked.userId === null ? { ...lockout, isNobodys: true } : lockout;
+  const { lockout: current } = lockoutAt(before, now, policy);
   const locked = (retryAfterSeconds: number, untilUnlocked = false) => ({
     answer: { kind: "locked" as const, retryAfterSeconds, untilUnlocked },
     lockout: current,
@@ -170,7 +173,7 @@ export function lockoutLookAt(lockout: Lockout, policy: LockoutPolicy): NumericD
 
 /** When this track can be forgotten; null for one that only the owner or an admin can free. */
 export function lockoutKeptUntil(lockout: Lockout, policy: LockoutPolicy): NumericDate | null {
-  if (lockout.consecutive >= policy.lockoutCeiling) return null;
+  if (isEndless(lockout, policy)) return null;
   const tickets = lockout.pending.map(({ at }) => at + LOST_TICKET_SECONDS);
   const counted = lockout.consecutive === 0 ? 0 : lockout.lastFailureAt + CONSECUTIVE_KEPT_SECONDS;
   return Math.max(lockout.lockedUntil, counted, ...tickets);
@@ -202,10 +205,15 @@ function isNewlyLocked(before: Lockout, after: Lockout, { lockoutCeiling }: Lock
   return isAtCeiling || after.lockedUntil > before.lockedUntil;
 }
 
+/** True past an account's ceiling. */
+function isEndless({ consecutive, isNobodys }: Lockout, { lockoutCeiling }: LockoutPolicy): boolean {
+  return consecutive >= lockoutCeiling && isNobodys !== true;
+}
+
 /** Without what has passed. */
 function remembered(lockout: Lockout, now: NumericDate, policy: LockoutPolicy): Lockout {
   const { failures, level, lockedUntil, consecutive, lastFailureAt } = lockout;
-  const isForgiven = consecutive < policy.lockoutCeiling && lastFailureAt + CONSECUTIVE_KEPT_SECONDS <= now;
+  const isForgiven = !isEndless(lockout, policy) && lastFailureAt + CONSECUTIVE_KEPT_SECONDS <= now;
   return {
     ...lockout,
     failures: failures.filter(({ at }) => at + policy.lockoutWindowSeconds > now),

@@ -52,7 +52,7 @@ async function admittedAt(
         const reservation = guard.answer(rule, wish, heardAtMs);
         return isLost ? null : reservation;
       });
-      if (isAdmitted) atMs = heardAtMs;
+      if (isAdmitted) atMs = heardAtMs; // when it was counted
     },
     () => Promise.resolve(),
   );

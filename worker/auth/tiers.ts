@@ -112,6 +112,7 @@ async function ask(
   } else {
     lacking(readClockMs());
     await askObject(readClockMs());
+    lacking(readClockMs());
   }
   if (isRefused || isDenied(known.denial, claims)) return REVOKED;
   const budget = pool.budget(readClockMs());
