@@ -9,10 +9,9 @@ import type { OwnLimit } from "../../schema/limits.ts";
 import { endGuess, refuseBanned } from "../abuse.ts";
 import { requireAdmin, requireOperator } from "../auth/admin.ts";
 import { confirmed, leased, requireBearer } from "../auth/bearer.ts";
-import type { App, AppContext, AppEnv } from "../context.ts";
+import type { App, AppEnv } from "../context.ts";
 import { FORM, refusalOfBody, refusalOfForm } from "./body.ts";
 import { admit } from "./limits.ts";
-import { refusedForm } from "./oauth-errors.ts";
 import { type ProblemStatus, Refusal } from "./problems.ts";
 
 /**
@@ -145,10 +144,6 @@ export function serve<R extends Route>(
   const { access } = rules;
   const isPublic = access === "public";
   const isForm = route.request?.body?.content[FORM] !== undefined;
-  const refused = (c: AppContext, refusal: Refusal): Response => {
-    if (isForm) return refusedForm(c, refusal);
-    throw refusal;
-  };
   const before: MiddlewareHandler<AppEnv>[] = [];
   if (access !== "public") {
     const credentials = CREDENTIALS[access](rules.permission);
@@ -169,7 +164,7 @@ export function serve<R extends Route>(
       const refusal = await (isForm ? refusalOfForm(c) : refusalOfBody(c));
       if (refusal === null) return next();
       if (isPublic) await admit(c, []);
-      return refused(c, refusal);
+      throw refusal;
     });
   }
 
@@ -187,7 +182,7 @@ export function serve<R extends Route>(
     if (result.success) return;
     if (isPublic) await admit(c, []);
     const sent = isForm ? await c.req.parseBody() : await c.req.json().catch(() => ({}));
-    return refused(c, invalidInput(route, result.error.issues, sent));
+    throw invalidInput(route, result.error.issues, sent);
   };
   // The library ties a handler's type to its route's; what wraps the handler changes neither.
   app.openapi({ ...route, middleware: before }, guarded as never, refuse as never);
@@ -207,7 +202,7 @@ function unlessBanned(credentials: MiddlewareHandler<AppEnv>): MiddlewareHandler
 
 /** Everything under `/api/` and `/oauth/` counts to the address's limit; documents and keys do not. */
 export function countsToLimits({ path }: { path: string }): boolean {
-  return path.startsWith("/api/") || path.startsWith("/oauth/");
+  return /^\/(?:api|oauth)(?:\/|$)/.test(path); // the app sees `/api/` without its slash
 }
 
 async function refusalOf(check: () => void | Promise<void>): Promise<unknown> {

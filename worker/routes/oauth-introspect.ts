@@ -12,7 +12,7 @@ import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
 import { oauthErrors } from "../http/oauth-errors.ts";
-import { defineRoute, formBody, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { defineRoute, formBody, jsonAnswer, serve } from "../http/route.ts";
 import { isOutdated } from "../roles.ts";
 import { sessionOf, verifyAnyToken } from "../tokens/any-token.ts";
 
@@ -81,8 +81,7 @@ const route = defineRoute(
     request: formBody(form),
     responses: {
       200: jsonAnswer("RFC 7662 §2.2", answerSchema),
-      ...oauthErrors,
-      ...problemAnswers(401, 403, 429, 503),
+      ...oauthErrors(401, 403, 413, 415, 429, 503),
     },
   },
 );

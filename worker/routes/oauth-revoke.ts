@@ -7,7 +7,7 @@ import { reach, userAuthority } from "../authorities.ts";
 import { type App, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
 import { oauthErrors } from "../http/oauth-errors.ts";
-import { defineRoute, formBody, problemAnswers, serve } from "../http/route.ts";
+import { defineRoute, formBody, serve } from "../http/route.ts";
 import { sessionOf, verifyAnyToken } from "../tokens/any-token.ts";
 import { noteDenial } from "../user-cache.ts";
 
@@ -31,8 +31,7 @@ const route = defineRoute(
     request: formBody(form),
     responses: {
       200: { description: "The token is not good any more, or never was (RFC 7009 §2.2)" },
-      ...oauthErrors,
-      ...problemAnswers(429, 503),
+      ...oauthErrors(413, 415, 429, 503),
     },
   },
 );

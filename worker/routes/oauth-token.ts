@@ -6,7 +6,7 @@
 import { z } from "@hono/zod-openapi";
 import { type App, serviceOf } from "../context.ts";
 import { oauthError, oauthErrors } from "../http/oauth-errors.ts";
-import { defineRoute, formBody, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
+import { defineRoute, formBody, jsonAnswer, serve } from "../http/route.ts";
 import { presentRefreshToken } from "../refresh.ts";
 import { tokenAnswer } from "../tokens/token-answer.ts";
 
@@ -44,8 +44,7 @@ const route = defineRoute(
     request: formBody(form),
     responses: {
       200: jsonAnswer("The next token pair (RFC 6749 §5.1)", answerSchema),
-      ...problemAnswers(429, 503),
-      ...oauthErrors,
+      ...oauthErrors(413, 415, 429, 503),
     },
   },
 );
