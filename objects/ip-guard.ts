@@ -14,7 +14,7 @@ import { Warden } from "./ip-guard/warden.ts";
 import { LimitsTable } from "./limits-table.ts";
 import { decideCharge, endsAtMs, type RequestLog } from "./rate-limit.ts";
 import { writeBlock } from "./sinks/blocks.ts";
-import { applyTables, hasTables } from "./tables.ts";
+import { TablesOnDemand } from "./tables.ts";
 import { WaitingLine } from "./waiting-line.ts";
 import { WakeUp } from "./wake-up.ts";
 
@@ -28,12 +28,13 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   readonly #wakeUp: WakeUp;
   readonly #warden: Warden;
   readonly #line = new WaitingLine();
-  #isReady = false;
+  readonly #tables: TablesOnDemand;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#limits = new LimitsTable(ctx.storage.sql);
     this.#wakeUp = new WakeUp(ctx.storage);
+    this.#tables = new TablesOnDemand(ctx.storage, IP_GUARD_TABLES, this.#wakeUp);
     this.#warden = new Warden(ctx.storage, env, this.#wakeUp);
     void ctx.blockConcurrencyWhile(() => this.#wakeUp.load());
   }
@@ -70,7 +71,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
 
   async report(report: AbuseReport): Promise<BlockAfter | null> {
     if (report.kind !== "ended") this.#warden.prepare();
-    else if (!this.#isUsed()) return null;
+    else if (!this.#tables.areThere()) return null;
     const block = this.#turn((nowMs) => this.#warden.report(report, nowMs));
     this.#line.move();
     if (this.#warden.hasNews()) this.ctx.waitUntil(this.#deliver()); // the alarm is only the net
@@ -86,7 +87,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
   }
 
   async lift(command: Lift): Promise<boolean> {
-    if (!this.#isUsed()) return false;
+    if (!this.#tables.areThere()) return false;
     const isLifted = this.#turn((nowMs) => this.#warden.lift(command, nowMs));
     await this.#deliver();
     return isLifted;
@@ -98,7 +99,7 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
 
   override async alarm(): Promise<void> {
     this.#wakeUp.unset();
-    if (!this.#isUsed()) return;
+    if (!this.#tables.areThere()) return;
     await this.#deliver();
     const isNeeded = this.#turn((nowMs) => {
       const last = Math.max(this.#warden.expire(nowMs), this.#limits.endsAtMs());
@@ -106,10 +107,8 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
       return last > nowMs;
     });
     if (isNeeded) return;
-    this.#isReady = false;
     this.#warden.forget();
-    this.#wakeUp.unset(); // one that a command asked for while something was delivered
-    await this.ctx.storage.deleteAll(); // the alarm goes with it
+    await this.#tables.deleteAll();
   }
 
   /** `waits`: as many guesses are open as may be, `forSeconds` at the longest. Nothing is charged. */
@@ -161,24 +160,8 @@ export class IpGuard extends DurableObject<Env> implements IpGuardContract {
 
   /** The one clock read of the object. A throw in `decide` rolls everything back. */
   #turn<Answer>(decide: (nowMs: number) => Answer): Answer {
-    const isNew = !this.#isUsed();
     const nowMs = Date.now();
-    const answer = this.#wakeUp.transactionSync(() => {
-      if (isNew) applyTables(this.ctx.storage, IP_GUARD_TABLES);
-      const decided = decide(nowMs);
-      if (isNew) this.#wakeUp.ifUnset(nowMs);
-      return decided;
-    });
-    this.#isReady = true;
-    return answer;
-  }
-
-  /** Brings the tables up to date, which an older release may have made. */
-  #isUsed(): boolean {
-    if (this.#isReady || !hasTables(this.ctx.storage.sql)) return this.#isReady;
-    applyTables(this.ctx.storage, IP_GUARD_TABLES);
-    this.#isReady = true;
-    return true;
+    return this.#tables.transactionSync(nowMs, () => decide(nowMs));
   }
 }
 

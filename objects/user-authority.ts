@@ -21,7 +21,7 @@ import { policyOf } from "./policy.ts";
 import { removeRecoveryCodes } from "./sinks/recovery-codes.ts";
 import { writeDenial } from "./sinks/revocations.ts";
 import { readUser } from "./sinks/users.ts";
-import { applyTables, hasTables } from "./tables.ts";
+import { TablesOnDemand } from "./tables.ts";
 import { AdoptedTable } from "./user-authority/adopted-table.ts";
 import { Changes } from "./user-authority/changes.ts";
 import { Guesses } from "./user-authority/guesses.ts";
@@ -44,7 +44,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   readonly #mails: Mails;
   readonly #changes: Changes;
   readonly #wakeUp: WakeUp;
-  #isReady = false;
+  readonly #tables: TablesOnDemand;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -52,6 +52,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#state = new UserAuthorityState(sql);
     this.#outbox = new Outbox(sql);
     this.#wakeUp = new WakeUp(ctx.storage);
+    this.#tables = new TablesOnDemand(ctx.storage, USER_AUTHORITY_TABLES, this.#wakeUp);
     this.#limits = new LimitsTable(sql);
     this.#mails = new Mails(sql, this.#limits, this.#wakeUp);
     this.#guesses = new Guesses(sql, this.#outbox, this.#mails, this.#wakeUp);
@@ -208,7 +209,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   override async alarm(): Promise<void> {
     this.#wakeUp.unset();
     try {
-      if (!this.#isUsed()) return;
+      if (!this.#tables.areThere()) return;
       await Promise.all([
         this.#outbox.deliver(this.env, this.#now(), () => this.#deliverDenial()),
         this.#mails.deliver(this.ctx.exports.Postman, () => this.#now()),
@@ -216,10 +217,7 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
         this.#removeUsedCodes(),
       ]);
       const isNeeded = this.#turn((turn) => this.#expire(turn));
-      if (isNeeded) return;
-      this.#isReady = false;
-      this.#wakeUp.unset(); // one that a command asked for while something was delivered
-      await this.ctx.storage.deleteAll(); // the alarm goes with it
+      if (!isNeeded) await this.#tables.deleteAll();
     } catch (error) {
       // The runtime drops an alarm after six failures; the outbox must outlive any outage. The
       // settings may be what is wrong, so this turn decides without them.
@@ -256,33 +254,17 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   #turn<Answer>(decide: (turn: Turn) => Answer): Answer {
     const nowMs = this.#now();
     const turn = { nowMs, now: toNumericDate(nowMs), policy: policyOf(this.env) };
-    return this.#wakeUp.transactionSync(() => decide(turn));
+    return this.#tables.transactionSync(nowMs, () => decide(turn));
   }
 
   /** A turn of an object that has been used; one that has not writes nothing and knows nobody. */
   #known<Answer>(unused: Answer, decide: (turn: Turn) => Answer): Answer {
-    return this.#isUsed() ? this.#turn(decide) : unused;
+    return this.#tables.areThere() ? this.#turn(decide) : unused;
   }
 
-  /** A turn that may be the object's first: then it makes the tables, and sees to it that they vanish again. */
+  /** A turn that may be the object's first. */
   #anew<Answer>(decide: (turn: Turn) => Answer): Answer {
-    if (this.#isUsed()) return this.#turn(decide);
-    const answer = this.#turn((turn) => {
-      applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
-      const decided = decide(turn);
-      this.#wakeUp.ifUnset(turn.nowMs);
-      return decided;
-    });
-    this.#isReady = true;
-    return answer;
-  }
-
-  /** Brings the tables up to date, which an older release may have made. */
-  #isUsed(): boolean {
-    if (this.#isReady || !hasTables(this.ctx.storage.sql)) return this.#isReady;
-    applyTables(this.ctx.storage, USER_AUTHORITY_TABLES);
-    this.#isReady = true;
-    return true;
+    return this.#turn(decide);
   }
 
   /** Whether D1 has made a change that nobody has told of. */
