@@ -109,9 +109,14 @@ const STATEMENT = /\b(?:SELECT|INSERT|UPDATE|DELETE|REPLACE)\s+(?!TABLE)/;
 
 // --- turns -----------------------------------------------------------------------------------
 
+/** Methods that take what is to be done in a turn: its parameter is called `decide`. */
+const TURN_TAKER = /(#\w+)\s*(?:<\w+>)?\((?:[^()]|\([^()]*\))*?\bdecide:\s*\(/g;
+
 /** The arguments of every turn: each must run to its end without suspending. */
 function turnsOf(code: string): { index: number; body: string }[] {
-  return [...code.matchAll(/(?:\btransactionSync|#turn|#known)\s*(?:<[^()]*>)?\s*\(/g)].map((match) => {
+  const takers = ["#turn", "#known", "#anew", ...[...code.matchAll(TURN_TAKER)].map(([, name = ""]) => name)];
+  const call = new RegExp(`(?:\\btransactionSync|${takers.join("\\b|")}\\b)\\s*(?:<[^()]*>)?\\s*\\(`, "g");
+  return [...code.matchAll(call)].map((match) => {
     const from = match.index + match[0].length;
     let depth = 1;
     let to = from;
@@ -328,6 +333,11 @@ const RULES: Rule[] = [
       ["objects/ip-guard.ts", "storage.transactionSync(async () => 1);"],
       ["objects/ip-guard.ts", "return this.#turn((nowMs) => { for await (const x of y) use(x); });"],
       ["objects/ip-guard.ts", "return this.#known<Answer>(none, async (now) => 1);"],
+      ["objects/user-authority.ts", "return this.#anew((turn) => { f(await g(turn)); });"],
+      [
+        "objects/user-authority.ts",
+        "#new<A>(none: A, decide: (turn: Turn) => A): A {}\nuse() { return this.#new(1, async () => 1); }",
+      ],
       ["objects/user-authority/sessions.ts", "class Sessions { async open() {} }"],
     ],
     allows: [
@@ -337,6 +347,21 @@ const RULES: Rule[] = [
         "async alarm() { const n = this.#turn((now) => decide(now)); await deliver(n); }",
       ],
       ["objects/sinks/audit.ts", "export async function writeEvents() { await 1; }"],
+    ],
+  },
+  {
+    name: "KV denies where it is asked to, and nowhere else",
+    applies: (path) =>
+      isProduct(path) && !["worker/auth/tiers.ts", "worker/era.ts", "worker/health.ts"].includes(path),
+    find: ({ code }) =>
+      matches(code, /\bREVOCATIONS\s*\??\.\s*(?:get|list)\w*\b/, "a check of worker/auth/tiers.ts"),
+    catches: [
+      ["worker/routes/user.ts", "await c.env.REVOCATIONS.get(key);"],
+      ["objects/sinks/revocations.ts", "kv.REVOCATIONS.getWithMetadata(key);"],
+    ],
+    allows: [
+      ["worker/auth/tiers.ts", "await env.REVOCATIONS.get(key);"],
+      ["objects/user-authority.ts", "await writeDenial(this.env.REVOCATIONS, id);"],
     ],
   },
   {
