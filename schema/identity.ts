@@ -63,10 +63,11 @@ export function isEmail(email: string): boolean {
 
 /**
  * True when a user name would stand in the way of somebody's e-mail login: it looks like an
- * address, and is not the account's own.
+ * address, and is not the account's own. Imported addresses need not be as new ones must
+ * (`root@localhost`), so that anything around an at-sign looks like one; `@ada` and `ada@` do not.
  */
 export function impersonatesEmail(username: string, email: string | null): boolean {
-  return username.includes("@") && (email === null || emailKey(email) !== emailKey(username));
+  return /.@./su.test(username) && (email === null || emailKey(email) !== emailKey(username));
 }
 
 /** True for text that can be the name of any account, imported ones included; anything else needs no look-up. */

@@ -20,9 +20,9 @@ export function asUserId(value: number): UserId | null {
   return Number.isSafeInteger(value) && value > 0 ? (value as UserId) : null;
 }
 
-/** The text of a path as a user id, or null: digits and nothing else, which `Number` would not insist on. */
+/** The text of a path as a user id, or null: its one spelling (TOK-07), which `Number` would not insist on. */
 export function parseUserId(text: string): UserId | null {
-  return /^[0-9]+$/.test(text) ? asUserId(Number(text)) : null;
+  return /^[1-9][0-9]*$/.test(text) ? asUserId(Number(text)) : null;
 }
 
 /** The text as a session id, or null if it is not one that this service could have made. */

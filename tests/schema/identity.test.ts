@@ -275,8 +275,13 @@ describe("a user name that looks like an e-mail address", () => {
   test("contract §3: it may not be somebody else's, nor anybody's", () => {
     expect(impersonatesEmail("ada@example.com", "eve@example.com")).toBe(true);
     expect(impersonatesEmail("ada@example.com", null)).toBe(true);
-    expect(impersonatesEmail("@", null)).toBe(true);
-    expect(impersonatesEmail("ada@", "ada@example.com")).toBe(true);
+    for (const imported of ["root@localhost", "a@b", "a@b@c.example", "@ada@example.com"])
+      expect(impersonatesEmail(imported, "ada@example.com")).toBe(true);
+  });
+
+  test("contract §3: what no e-mail address can look like is a name like any other", () => {
+    for (const name of ["@", "@ada", "ada@"]) expect(impersonatesEmail(name, "ada@example.com")).toBe(false);
+    for (const name of ["@", "@ada", "ada@"]) expect(isEmail(name)).toBe(false);
   });
 
   test("contract §3: a look-alike of full width is one once it is normalised, as it is stored", () => {
