@@ -230,7 +230,7 @@ export function readConfig(env: object): ConfigReading {
     ),
     passwordResetTtlSeconds: integer("PASSWORD_RESET_TTL", 3600, 1, 3600), // RST-01: an hour at most
     emailVerifyTtlSeconds: integer("EMAIL_VERIFY_TTL", 86_400, 1, 604_800),
-    accessTokenTtlSeconds: integer("ACCESS_TOKEN_TTL", 600, 1, 3600),
+    accessTokenTtlSeconds: integer("ACCESS_TOKEN_TTL", 600, 1, isDevelopment ? 3600 : 600), // TOK-10: ten minutes
     refreshTokenTtlSeconds: integer("REFRESH_TOKEN_TTL", 86_400, 1, YEAR_SECONDS),
     sessionMaxAgeSeconds: integer("SESSION_MAX_AGE", 2_592_000, 1, YEAR_SECONDS),
     refreshGraceSeconds: integer("REFRESH_GRACE", 10, 0, 300),

@@ -214,6 +214,14 @@ describe("choices", () => {
   );
 });
 
+describe("ACCESS_TOKEN_TTL", () => {
+  test.for(["staging", "production"])("TOK-10: in %s it is ten minutes at most", (ENVIRONMENT) => {
+    const settings = { ...PRODUCTION, ENVIRONMENT };
+    expect(read({ ...settings, ACCESS_TOKEN_TTL: "600" }).accessTokenTtlSeconds).toBe(600);
+    expect(wrongSettings({ ...settings, ACCESS_TOKEN_TTL: "601" })).toEqual(["ACCESS_TOKEN_TTL"]);
+  });
+});
+
 describe("ISSUER and AUDIENCE", () => {
   test("contract §2: in development they are the request's origin unless they are set", () => {
     expect(read(LEAST)).toMatchObject({ issuer: null, audience: null });
