@@ -12,8 +12,9 @@ import { log } from "../schema/log.ts";
 import { toIso } from "../schema/time.ts";
 import { tellAdminRequest } from "./admin-audit.ts";
 import { tally } from "./audit.ts";
-import { type App, type AppContext, type AppEnv, factsOf, routeOf } from "./context.ts";
+import { type App, type AppContext, type AppEnv, factsOf, isDevelopment, routeOf } from "./context.ts";
 import { admit, limitHeaders } from "./http/limits.ts";
+import { oauthProblem, speaksOAuth } from "./http/oauth-errors.ts";
 import { Outage, PROBLEMS, type ProblemExtras, problemAnswer, Refusal } from "./http/problems.ts";
 import { countsToLimits } from "./http/route.ts";
 import { fieldErrors } from "./http/simplejwt.ts";
@@ -60,7 +61,8 @@ const HEALTH = /^\/api\/health\/?$/;
 const REGISTER = /^\/api\/accounts\/register\/?$/;
 const OUTAGE_RETRY_SECONDS = 5;
 const PREFLIGHT_SECONDS = 600;
-const HSTS = "max-age=31536000; includeSubDomains";
+/** Of this host alone: what stands beside it is not ours to decide. */
+const HSTS = "max-age=31536000";
 const EXPOSED = [
   "X-Request-Id",
   "Retry-After",
@@ -118,7 +120,7 @@ const crossOrigin = cors({
     const { settings } = c.get("facts");
     return settings.kind === "ok" && settings.config.allowedOrigins.includes(origin) ? origin : null;
   },
-  allowMethods: (_origin, c) => methodsOf(c.req.path),
+  allowMethods: (_origin, c) => methodsOf(c),
   allowHeaders: ["Authorization", "Content-Type", "X-Device-Token", "X-Django-Session"],
   credentials: true, // for tokens in cookies; an origin that is not allowed gets no Allow-Origin
   exposeHeaders: EXPOSED,
@@ -132,7 +134,7 @@ app.use(async (c, next) => {
 
 // What is for development alone does not exist elsewhere, whatever the settings are and the method.
 app.use("/dev/*", async (c, next) => {
-  if ((c.env.ENVIRONMENT ?? "development") !== "development") throw new Refusal("not_found");
+  if (!isDevelopment(c.env)) throw new Refusal("not_found");
   await next();
 });
 
@@ -193,8 +195,10 @@ app.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http
 const methodRouter = new TrieRouter<string>();
 for (const { method, path } of app.routes) if (method !== "ALL") methodRouter.add("ALL", path, method);
 
-/** The methods that some route has for this path; none for an unknown one. */
-function methodsOf(path: string): string[] {
+/** The methods that some route has for the request's path; none for an unknown one. */
+function methodsOf(c: Pick<AppContext, "req" | "env">): string[] {
+  const { path } = c.req;
+  if (path.startsWith("/dev/") && !isDevelopment(c.env)) return [];
   const found = new Set(methodRouter.match("ALL", path)[0].map(([method]) => method));
   if (found.has("GET")) found.add("HEAD");
   return [...found].sort();
@@ -202,23 +206,24 @@ function methodsOf(path: string): string[] {
 
 app.notFound(async (c: AppContext) => {
   if (countsToLimits(c.req)) await admit(c, []);
-  const methods = methodsOf(c.req.path);
+  const methods = methodsOf(c);
   if (methods.length === 0) throw new Refusal("not_found");
   throw new Refusal("method_not_allowed", { headers: { Allow: [...methods, "OPTIONS"].join(", ") } });
 });
 
 app.onError(async (error, c) => {
   const { requestId, now } = c.get("facts");
+  const answer = speaksOAuth(c.req) ? oauthProblem : problemAnswer;
   if (error instanceof Refusal) {
     c.set("code", error.code);
     if (error.code === "rate_limited") tally(c, "request_limited");
     if (error.code === "address_blocked") tally(c, "request_blocked");
-    return problemAnswer(error.code, { ...error.extras, ...(await inOldWords(c, error)) }, requestId);
+    return answer(error.code, { ...error.extras, ...(await inOldWords(c, error)) }, requestId);
   }
   if (error instanceof HTTPException && error.status < 500) {
     // The libraries' own complaints about a request, should one get past our steps (HTTP-04).
     c.set("code", "invalid_request");
-    return problemAnswer("invalid_request", {}, requestId);
+    return answer("invalid_request", {}, requestId);
   }
   const isOutage = error instanceof Outage;
   const code = isOutage ? "unavailable" : "internal_error";
@@ -230,7 +235,7 @@ app.onError(async (error, c) => {
     ...(isOutage ? { part: error.part } : {}),
     reason: describeFault(isOutage ? error.cause : error),
   });
-  return problemAnswer(code, isOutage ? { retryAfterSeconds: OUTAGE_RETRY_SECONDS } : {}, requestId);
+  return answer(code, isOutage ? { retryAfterSeconds: OUTAGE_RETRY_SECONDS } : {}, requestId);
 });
 
 /** Contract §9: what old clients read of a refused registration. */
@@ -258,7 +263,7 @@ function finish(c: AppContext): void {
   if (countsToLimits(c.req) || c.get("access") !== null) headers.set("Cache-Control", "no-store");
   if (c.req.url.startsWith("https:")) headers.set("Strict-Transport-Security", HSTS);
   for (const [name, value] of Object.entries(limitHeaders(c.get("budgets"), now))) headers.set(name, value);
-  if (c.req.method === "OPTIONS") headers.set("Allow", [...methodsOf(c.req.path), "OPTIONS"].join(", "));
+  if (c.req.method === "OPTIONS") headers.set("Allow", [...methodsOf(c), "OPTIONS"].join(", "));
   const code = c.get("code");
   log(toIso(now), {
     level: "info",

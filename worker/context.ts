@@ -72,6 +72,11 @@ export function settingsOf(env: Env): ConfigReading {
   return settings;
 }
 
+/** Whether what is for development alone exists: also told while the settings are wrong. */
+export function isDevelopment({ ENVIRONMENT = "development" }: { ENVIRONMENT?: string }): boolean {
+  return ENVIRONMENT === "development";
+}
+
 /** The facts of one request. `CF-Connecting-IP` is the address and nothing else is (RL-02). */
 export function factsOf(request: Request, env: Env): RequestFacts {
   const nowMs = readClockMs();

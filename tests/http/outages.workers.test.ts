@@ -193,17 +193,27 @@ describe("settings", () => {
     expect(answer.text).not.toContain("correcthorsebattery");
   });
 
+  const production = {
+    ENVIRONMENT: "production",
+    APP_ORIGIN: "https://app.test",
+    MAIL_TRANSPORT: "resend",
+    MAIL_FROM: "auth@authority.test",
+    MAIL_API_KEY: "test-only",
+    ISSUER: "https://authority.test",
+    AUDIENCE: "https://authority.test",
+    ALLOWED_ORIGINS: "https://app.test",
+  };
+
+  it("outside development the description tells of no door of development", async () => {
+    const paths = async (overrides: object) =>
+      Object.keys((await askWith({ ...overrides }, "/openapi.json")).body.paths);
+    expect(await paths({})).toContain("/dev/outbox");
+    const elsewhere = await paths(production);
+    expect(elsewhere).toContain("/api/accounts/login");
+    expect(elsewhere.filter((path) => path.startsWith("/dev"))).toEqual([]);
+  });
+
   it("outside development a request without a client address is refused", async () => {
-    const production = {
-      ENVIRONMENT: "production",
-      APP_ORIGIN: "https://app.test",
-      MAIL_TRANSPORT: "resend",
-      MAIL_FROM: "auth@authority.test",
-      MAIL_API_KEY: "test-only",
-      ISSUER: "https://authority.test",
-      AUDIENCE: "https://authority.test",
-      ALLOWED_ORIGINS: "https://app.test",
-    };
     const answer = await askWith(production, "/api/accounts/user", {
       headers: { "CF-Connecting-IP": "unknown" },
     });

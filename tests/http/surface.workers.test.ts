@@ -11,7 +11,10 @@ type Operation = {
   responses: Record<string, unknown>;
   requestBody?: { content: Record<string, unknown> };
 };
-const api = describeApi(app) as { openapi: string; paths: Record<string, Record<string, Operation>> };
+const api = describeApi(app, { ENVIRONMENT: "development" }) as {
+  openapi: string;
+  paths: Record<string, Record<string, Operation>>;
+};
 const operations = Object.entries(api.paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
 );

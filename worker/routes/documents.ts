@@ -1,6 +1,6 @@
 /** What the service publishes of itself: its public keys (RFC 7517) and its OpenAPI description. */
 import { z } from "@hono/zod-openapi";
-import { type App, serviceOf } from "../context.ts";
+import { type App, isDevelopment, serviceOf } from "../context.ts";
 import { defineRoute, jsonAnswer, serve } from "../http/route.ts";
 import { publicKeys } from "../tokens/keyring.ts";
 
@@ -33,19 +33,19 @@ export function mountDocuments(app: App): void {
   serve(app, jwks, async (c) =>
     c.json(await publicKeys(serviceOf(c).config, c.get("facts").now), 200, PUBLISHED),
   );
-  serve(app, openapi, async (c) => c.json(describe(app), 200, PUBLISHED));
+  serve(app, openapi, async (c) => c.json(describe(app, c.env), 200, PUBLISHED));
 }
 
-/** The API's description, out of the routes' own declarations. */
-export function describe(app: App): Record<string, unknown> {
-  return {
-    ...app.getOpenAPI31Document({
-      openapi: "3.1.0",
-      info: {
-        title: "Session Authority",
-        version: "1",
-        description: "Accounts, tokens and sessions at the edge.",
-      },
-    }),
-  };
+/** The API's description, out of the routes' own declarations. What is for development alone is told there alone. */
+export function describe(app: App, env: { ENVIRONMENT?: string }): Record<string, unknown> {
+  const { paths = {}, ...document } = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Session Authority",
+      version: "1",
+      description: "Accounts, tokens and sessions at the edge.",
+    },
+  });
+  const exists = ([path]: [string, unknown]): boolean => isDevelopment(env) || !path.startsWith("/dev/");
+  return { ...document, paths: Object.fromEntries(Object.entries(paths).filter(exists)) };
 }
