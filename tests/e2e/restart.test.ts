@@ -37,7 +37,7 @@ async function call(path: string, body?: unknown, token?: string, address = "192
   return { status: response.status, body: await response.json() };
 }
 
-it("DUR-01, DUR-02: SIGKILL loses nothing that was acknowledged, and revoked stays revoked", async () => {
+it("DUR-01, DUR-02, REV-03: SIGKILL loses nothing that was acknowledged, and revoked stays revoked", async () => {
   server = await startServer(folder, vars);
   const password = "a quiet harbour 27";
   const first: Session = (await call("register", { username: "ada", password, password2: password })).body;

@@ -163,7 +163,7 @@ describe("NAT: people behind one address", () => {
   });
 });
 
-it("ten distinct accounts within an hour ban the address for a day", async () => {
+it("RL-05: ten distinct accounts within an hour ban the address for a day", async () => {
   const user = await register();
   passSeconds(0);
   await wrongOnes(user.address, 5);

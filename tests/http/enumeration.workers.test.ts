@@ -51,7 +51,7 @@ beforeAll(async () => {
 });
 
 describe("login", () => {
-  it("ENU-01, HASH-08: every way to be wrong costs one hash and gets one answer", async () => {
+  it("ENU-01, ENU-02, HASH-08: every way to be wrong costs one hash and gets one answer", async () => {
     const answers: Answer[] = [];
     for (const [name, make] of Object.entries(NAMES)) {
       const { username, password } = await make();

@@ -266,7 +266,7 @@ describe("forged keys", () => {
     }
   });
 
-  it("only the algorithm of the key that kid names is accepted, only with that very key", async () => {
+  it("TOK-01: only the algorithm of the key that kid names is accepted, only with that very key", async () => {
     const [ed, ec] = await Promise.all([newKey("ed", { since: 5 }), newKey("ec", { alg: "ES256" })]);
     const stranger = await newKey("ed");
     const of = withKeys(ed, ec);

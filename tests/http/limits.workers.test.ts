@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
 import { type Answer, PASSWORD, register, unique, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { askWith } from "../support/faults.ts";
 import { askUnder, NO_ABUSE } from "../support/settings.ts";
 
 afterEach(stopClock);
@@ -66,6 +67,37 @@ it("RL-04: classes are independent: reading the account never eats the login bud
   expect(answer.headers.get("RateLimit")).toMatch(/"ip";r=\d+;t=\d+, "auth";r=9;t=300/);
   expect(answer.headers.get("X-RateLimit-Limit")).toBe("10");
 });
+
+it("DUR-06: a request asks its user's object and its address's, and no other that all users share", async () => {
+  const user = await register();
+  const other = await register();
+  const asked = new Set<string>();
+  const watched = (namespace: { getByName: (name: string) => object }) => ({
+    getByName: (name: string) => {
+      asked.add(name);
+      return namespace.getByName(name);
+    },
+  });
+  const bindings = { USER_AUTHORITY: watched(env.USER_AUTHORITY), IP_GUARD: watched(env.IP_GUARD) };
+  for (const { access, address } of [user, other]) {
+    asked.clear();
+    const answer = await askWith(bindings, "/api/accounts/user", {
+      headers: { Authorization: `Bearer ${access}`, "CF-Connecting-IP": address },
+    });
+    expect(answer.status).toBe(200);
+    expect([...asked].sort()).toEqual([address, String(access === user.access ? user.id : other.id)].sort());
+  }
+});
+
+it.each(["/api", "/api/", "/oauth", "/oauth/", "/api/nothing"])(
+  "%s counts to the address's limit and is kept by no cache",
+  async (path) => {
+    const answer = await ask(path, { address: uniqueAddress() });
+    expect(answer.status).toBe(404);
+    expect(answer.headers.get("Cache-Control")).toBe("no-store");
+    expect(answer.headers.get("RateLimit")).toBe('"ip";r=99;t=60');
+  },
+);
 
 it("a request that one limit refuses is charged to none", async () => {
   const address = uniqueAddress();

@@ -48,12 +48,30 @@ describe("/dev/outbox", () => {
       for (const method of ["GET", "POST", "DELETE"]) {
         const answer = await askWith({ ENVIRONMENT }, "/dev/outbox", { method });
         expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
+        expect(answer.headers.get("Allow")).toBeNull();
+      }
+      const headers = { Origin: "https://app.example", "Access-Control-Request-Method": "GET" };
+      for (const path of ["/dev/outbox", "/dev/nothing"]) {
+        const { headers: told } = await askWith({ ENVIRONMENT }, path, { method: "OPTIONS", headers });
+        expect(told.get("Allow"), path).toBe("OPTIONS");
+        expect(told.get("Access-Control-Allow-Methods") ?? "", path).toBe("");
       }
     }
   });
 });
 
 describe("no token is kept or told", () => {
+  it("REF-12: every table of D1 and of the user's object yields no token that could be shown", async () => {
+    const user = await register();
+    const { access_token, refresh_token } = (await refresh(user.refresh, { address: user.address })).body;
+    const everything = [await dumpDatabase(), await dumpObject(objectOf(user))].join("\n");
+    expect(everything).toContain(user.sid);
+    for (const token of [user.access, user.refresh, access_token, refresh_token]) {
+      expect(everything).not.toContain(token.split(".")[2]);
+      expect(everything).not.toContain(token.split(".")[1]);
+    }
+  });
+
   it("RST-04, LOG-01, LOG-05: neither any table of D1 or of an object, nor any line of the log holds one", async () => {
     const lines: string[] = [];
     vi.spyOn(console, "log").mockImplementation((line: unknown) => void lines.push(String(line)));

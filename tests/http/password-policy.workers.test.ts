@@ -44,6 +44,15 @@ describe("PWD-07: a weak password is refused with every reason, and not repeated
   });
 });
 
+test.for([12345678, true, ["a quiet harbour 27"], { length: 20 }])(
+  "PWD-06: %j is no password, and is not taken for one",
+  async (password) => {
+    const body = { username: unique("policy"), password, password2: password };
+    const answer = await ask("/api/accounts/register", { body, address: uniqueAddress() });
+    expect(answer).toMatchObject({ status: 400, body: { code: "invalid_request" } });
+  },
+);
+
 test("PWD-01, PWD-02: eight characters of one kind, 1,024 bytes and SecurePass123! are accepted", async () => {
   for (const password of ["SecurePass123!", "zvkqjxwy", "é".repeat(512)]) {
     expect((await register(password)).status).toBe(201);

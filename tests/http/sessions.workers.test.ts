@@ -226,7 +226,7 @@ describe("sessions", () => {
     expect(own).toMatchObject({ user_agent: agent, device: "Firefox on Linux" });
   });
 
-  it("REV-06: ends one of one's own; someone else's and unknown ones are 404", async () => {
+  it("REV-06, ADM-03, ENU-05: ends one of one's own; someone else's and unknown ones are 404", async () => {
     const user = await register();
     const other = await login(user);
     const stranger = await register();

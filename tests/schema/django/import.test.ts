@@ -87,7 +87,7 @@ describe("the first import", () => {
   });
 });
 
-test("a second import, also of natural foreign keys, finds all unchanged and writes nothing", async () => {
+test("MIG-01: a second import, also of natural foreign keys, finds all unchanged and writes nothing", async () => {
   const before = tables();
   const { summary } = await imported(join(VECTORS, "dumpdata-natural-foreign.json"));
   expect(summary).toMatchObject({ imported: 0, updated: 0, unchanged: 28, refused: 0 });
