@@ -41,7 +41,10 @@ describe("every route of the description", () => {
       const answer = await ask(concrete(path), { method, address: uniqueAddress() });
       expect(answer, `${method} ${path}`).toMatchObject({
         status: 401,
-        body: { code: "token_required", error: "Authorization token required" },
+        body: {
+          code: "token_required",
+          error: path.startsWith("/oauth/") ? "invalid_client" : "Authorization token required",
+        },
       });
       expect(answer.headers.get("WWW-Authenticate")).toBe("Bearer");
       expect(declares(operation, answer), `${method} ${path}`).toBe(true);
