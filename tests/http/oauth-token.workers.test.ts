@@ -1,3 +1,4 @@
+import { decodeJwt } from "jose";
 import { afterEach, describe, expect, it } from "vitest";
 import { refresh, register, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
@@ -17,6 +18,7 @@ describe("POST /oauth/token", () => {
       "expires_in",
       "refresh_expires_in",
       "refresh_token",
+      "scope",
       "session_id",
       "token_type",
     ]);
@@ -83,15 +85,38 @@ describe("POST /oauth/token", () => {
     },
   );
 
-  it("RFC 6749 §6: no scope was ever granted, so asking for one is invalid_scope and costs no token", async () => {
+  it("RFC 6749 §6: the scope that was granted may be asked for, in any order; it is answered", async () => {
     const user = await register();
-    const answer = await send("/oauth/token", {
-      grant_type: "refresh_token",
-      refresh_token: user.refresh,
-      scope: "admin",
-    });
-    expect(answer).toMatchObject({ status: 400, body: { error: "invalid_scope" } });
-    expect((await exchange(user.refresh)).status).toBe(200);
+    const first = await exchange(user.refresh);
+    const granted: string = first.body.scope;
+    expect(granted).toBe(decodeJwt(first.body.access_token).scope);
+    const scope = granted.split(" ").reverse().join(" ");
+    const { refresh_token } = first.body;
+    const next = await send("/oauth/token", { grant_type: "refresh_token", refresh_token, scope });
+    expect(next).toMatchObject({ status: 200, body: { scope: granted } });
+  });
+
+  it.each(["admin", "profile:read", "*:*", " "])(
+    "RFC 6749 §6: another scope, %j, is invalid_scope and costs no token",
+    async (scope) => {
+      const user = await register();
+      const answer = await send("/oauth/token", {
+        grant_type: "refresh_token",
+        refresh_token: user.refresh,
+        scope,
+      });
+      expect(answer).toMatchObject({ status: 400, body: { error: "invalid_scope" } });
+      expect((await exchange(user.refresh)).status).toBe(200);
+    },
+  );
+
+  it("a token that is not good is invalid_grant, whatever scope is asked for", async () => {
+    const user = await register();
+    await revoke({ token: user.refresh });
+    for (const refresh_token of [user.refresh, "x"]) {
+      const parameters = { grant_type: "refresh_token", refresh_token, scope: "admin" };
+      expect((await send("/oauth/token", parameters)).body.error).toBe("invalid_grant");
+    }
   });
 
   it("REF-13: forged, expired, revoked, reused, another kind: one answer, invalid_grant", async () => {
