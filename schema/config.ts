@@ -144,7 +144,7 @@ export function readConfig(env: object): ConfigReading {
       return null;
     }
     if (mustBeUrl && !isIssuer(value, isDevelopment))
-      wrong(name, "must be an https URL without query or fragment");
+      wrong(name, "must be an https URL without path, query or fragment");
     return value;
   };
   const origins = (name: string, fallback: string): string[] => {
@@ -277,9 +277,12 @@ export function readConfig(env: object): ConfigReading {
   return { kind: "wrong", problems, alertWebhook: config.alertWebhook };
 }
 
-/** `iss` is compared byte for byte (RFC 8414 §2), so only the plain spelling of a URL will do. */
+/**
+ * `iss` is compared byte for byte (RFC 8414 §2), so only the plain spelling of a URL will do. Without
+ * a path: the metadata of one that has it is looked for where this service answers nothing (§3.1).
+ */
 function isIssuer(value: string, isDevelopment: boolean): boolean {
-  return /^https?:\/\/[^\s?#@]+$/.test(value) && isWeb(URL.parse(value), isDevelopment);
+  return /^https?:\/\/[^\s?#@/]+\/?$/.test(value) && isWeb(URL.parse(value), isDevelopment);
 }
 
 function isOrigin(value: string, isDevelopment: boolean): boolean {

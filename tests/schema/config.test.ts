@@ -243,10 +243,12 @@ describe("ISSUER and AUDIENCE", () => {
     });
   });
 
-  test("RFC 8414 §2: an issuer may have a path and a port", () => {
-    const ISSUER = "https://id.example.com:8443/tenant";
-    expect(read({ ...PRODUCTION, ISSUER }).issuer).toBe(ISSUER);
-  });
+  test.for(["https://id.example.com:8443", "https://id.example.com/"])(
+    "RFC 8414 §2: an issuer may have a port and a slash at its end: %s",
+    (ISSUER) => {
+      expect(read({ ...PRODUCTION, ISSUER }).issuer).toBe(ISSUER);
+    },
+  );
 
   test.for([
     ["no URL", "id.example.com"],
@@ -254,6 +256,8 @@ describe("ISSUER and AUDIENCE", () => {
     ["no host", "https://"],
     ["http outside development", "http://id.example.com"],
     ["another scheme", "ftp://id.example.com"],
+    ["a path, whose metadata would be elsewhere (§3.1)", "https://id.example.com/tenant"],
+    ["a path of a second slash", "https://id.example.com//"],
     ["a query", "https://id.example.com/?tenant=1"],
     ["an empty query", "https://id.example.com/?"],
     ["a fragment", "https://id.example.com/#top"],
