@@ -27,6 +27,8 @@ export type PrivateJwk =
   | { kty: "EC"; crv: "P-256"; x: string; y: string; d: string };
 
 const HS256_KID = "hs256";
+/** When the secret beside a set may sign: it was replaced by the set, and only verifies (contract §2: alone). */
+const NEVER = Number.POSITIVE_INFINITY;
 const KEYS_MAX = 16;
 /** 32 bytes in their one spelling: the two bits that the last character has to spare are zero. */
 const coordinate = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/);
@@ -79,7 +81,8 @@ export function readSigningKeys(
     }
   }
   if (secret !== null) {
-    keys.push({ kid: HS256_KID, algorithm: "HS256", jwk: null, secret, createdAt: 0, endsAt: null });
+    const createdAt = set === "" ? 0 : NEVER;
+    keys.push({ kid: HS256_KID, algorithm: "HS256", jwk: null, secret, createdAt, endsAt: null });
   }
   if (new Set(keys.map((key) => key.kid)).size !== keys.length) problems.push("has two keys of one kid");
   if (keys.some(({ createdAt, endsAt }) => endsAt !== null && endsAt <= createdAt))
