@@ -50,7 +50,9 @@ export function alertsOf(events: readonly AuditEvent[]): Alert[] {
   }));
 }
 
-export function isAlarming({ type }: AuditEvent): boolean {
+/** A key that ends with another to follow it is no alarm, though an event. */
+export function isAlarming({ type, details }: AuditEvent): boolean {
+  if (type === "signing_key_ending" && details.has_successor === true) return false;
   const risk = EVENT_RISKS[type];
   return risk === "high" || risk === "critical";
 }

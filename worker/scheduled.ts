@@ -87,9 +87,14 @@ async function compare(env: Env, now: NumericDate): Promise<void> {
 async function warnOfKeys(env: Env, config: Config, now: NumericDate): Promise<void> {
   const ending = endingKeys(config.signingKeys, now, KEY_NOTICE_SECONDS);
   // The log first: it must be told also when D1 is down.
-  for (const { kid, endsAt } of ending) {
-    const reason = `the key ${kid} ends at ${toIso(endsAt)} and has no successor`;
-    log(toIso(now), { level: "warn", event: "signing_key_ending", settings: ["JWT_SIGNING_KEYS"], reason });
+  for (const { kid, endsAt, hasSuccessor } of ending) {
+    const reason = `the key ${kid} ends at ${toIso(endsAt)} and has ${hasSuccessor ? "a" : "no"} successor`;
+    log(toIso(now), {
+      level: hasSuccessor ? "info" : "warn",
+      event: "signing_key_ending",
+      settings: ["JWT_SIGNING_KEYS"],
+      reason,
+    });
   }
   await recordEvents(
     env,
@@ -104,7 +109,7 @@ async function forget(db: D1Database, config: Config, now: NumericDate): Promise
 }
 
 /** One a key and day (UTC), by its id and its moment, the day's first. */
-function warning({ kid, algorithm, endsAt }: EndingKey, now: NumericDate): AuditEvent {
+function warning({ kid, algorithm, endsAt, hasSuccessor }: EndingKey, now: NumericDate): AuditEvent {
   const [day] = toIso(now).split("T");
   return {
     id: `${kid}.signing_key_ending.${day}`,
@@ -116,6 +121,6 @@ function warning({ kid, algorithm, endsAt }: EndingKey, now: NumericDate): Audit
     requestId: null,
     actor: "system",
     client: NO_CLIENT,
-    details: { kid, algorithm, ends_at: endsAt },
+    details: { kid, algorithm, ends_at: endsAt, has_successor: hasSuccessor },
   };
 }

@@ -55,7 +55,12 @@ describe("a key that ends within seven days", () => {
         ip: null,
         country: null,
         user_agent: null,
-        details: JSON.stringify({ kid: key.kid, algorithm: "EdDSA", ends_at: MORNING + 7 * DAY }),
+        details: JSON.stringify({
+          kid: key.kid,
+          algorithm: "EdDSA",
+          ends_at: MORNING + 7 * DAY,
+          has_successor: false,
+        }),
       },
     ]);
     expect(await eventsOf(other)).toHaveLength(1);
@@ -76,11 +81,14 @@ describe("a key that ends within seven days", () => {
     ]);
   });
 
-  it("is not told when a newer key outlives it, nor a day too early", async () => {
+  it("is told as one with a successor when a newer key outlives it, and not a day too early", async () => {
     const key = await keyThatEnds(MORNING + DAY);
-    expect(await run(MORNING, withKeys(key, await keyThatEnds(null, 2)))).toEqual(FINE);
     expect(await run(MORNING - 6 * DAY - 1, withKeys(key))).toEqual(FINE);
     expect(await eventsOf(key, 0)).toEqual([]);
+    const { log } = await run(MORNING, withKeys(key, await keyThatEnds(null, 2)));
+    expect(log).toMatchObject([{ level: "info", event: "signing_key_ending" }]);
+    const [event] = await eventsOf(key);
+    expect(JSON.parse(String(event?.details))).toMatchObject({ kid: key.kid, has_successor: true });
   });
 });
 

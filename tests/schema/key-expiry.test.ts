@@ -8,7 +8,12 @@ const NOTICE = 1000;
 function key(kid: string, createdAt: number, endsAt: number | null): SigningKey {
   return { kid, algorithm: "EdDSA", jwk: null, secret: null, createdAt, endsAt };
 }
-const ending = (...keys: SigningKey[]): string[] => endingKeys(keys, NOW, NOTICE).map(({ kid }) => kid);
+const endingNow = (...keys: SigningKey[]) => endingKeys(keys, NOW, NOTICE);
+/** Those with nothing to take their place. */
+const ending = (...keys: SigningKey[]): string[] =>
+  endingNow(...keys)
+    .filter(({ hasSuccessor }) => !hasSuccessor)
+    .map(({ kid }) => kid);
 
 test("a key without an end, or that ends later than the notice, is not ending", () => {
   expect(ending(key("endless", 1, null), key("far", 1, NOW + NOTICE + 1))).toEqual([]);
@@ -30,6 +35,17 @@ test("a newer key that outlives it is its successor, also one that has not begun
   expect(ending(key("new", 2, null), old)).toEqual([]);
   expect(ending(key("new", 2, NOW + NOTICE + 1), old)).toEqual([]);
   expect(ending(key("new", NOW + 10, null), old)).toEqual([]);
+});
+
+test("a key with a successor is ending all the same, and said to have one", () => {
+  const old = key("old", 1, NOW + 10);
+  expect(endingNow(key("new", 2, null), old)).toEqual([{ ...old, hasSuccessor: true }]);
+});
+
+test("JWT_SECRET beside a set, which signs nothing, succeeds no key", () => {
+  const set = JSON.stringify({ keys: [{ ...material, kid: "old", exp: NOW + 10 }] });
+  const { keys } = readSigningKeys(set, "a secret");
+  expect(ending(...keys)).toEqual(["old"]);
 });
 
 test("no successor: an older key, one that ends no later, one that leaves a gap", () => {
