@@ -7,15 +7,15 @@
  *    which read the row before can open none.
  * 3. D1 deletes the row, and with it whatever names it as its owner.
  *
- * Whoever dies between two steps has left a wish; the daily run finishes it.
+ * Whoever dies between two steps has left a wish; the run of every minute finishes it.
  */
 import { asUserId, type UserId } from "../schema/ids.ts";
 import type { NumericDate } from "../schema/time.ts";
 import type { EraseAnswer, Origin } from "../schema/user-authority.ts";
 import { reach, userAuthority } from "./authorities.ts";
 
-/** A request that is still under way finishes its deletion itself. */
-const UNFINISHED_AFTER_SECONDS = 300;
+/** A request that is still under way finishes its deletion itself; D1 ends a query after 30 s. */
+const UNFINISHED_AFTER_SECONDS = 60;
 const UNFINISHED_MAX = 100;
 /** Long after the last event about a deleted user can have arrived (a queue keeps one two weeks at most). */
 const REMEMBERED_SECONDS = 7_776_000;

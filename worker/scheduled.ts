@@ -1,7 +1,7 @@
 /**
  * What the service does by the clock. Daily, at midnight: forgets old events, warns of signing keys
- * that end, finishes deletions, clears ended blocks, renews encryption. Every six hours: compares
- * the last hours with those of earlier days. Every minute: looks at its own health. A run that names
+ * that end, clears ended blocks, renews encryption. Every six hours: compares the last hours with
+ * those of earlier days. Every minute: looks at its own health, finishes deletions. A run that names
  * none of these does all of them. While settings are wrong it does what needs none of them, and
  * people hear that the service stands still.
  */
@@ -50,14 +50,15 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
   // Each is tried, whatever becomes of the others; a throw marks the run as failed.
   const done = await Promise.allSettled([
     ...(isFor(EVERY_MINUTE) ? [tellHealth(env, settings, now)] : []),
-    ...(isFor(EVERY_MINUTE) && config !== null ? [tellUntold(env, now), tellUntoldEvents(env, now)] : []),
+    ...(isFor(EVERY_MINUTE) && config !== null
+      ? [tellUntold(env, now), tellUntoldEvents(env, now), finishDeletions(env, now, newRequestId())]
+      : []),
     ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
     ...(isFor(DAILY) ? [purgeBlocks(env.DB, now)] : []),
     ...(isFor(DAILY) && config !== null
       ? [
           warnOfKeys(env, config, now),
           forget(env.DB, config, now),
-          finishDeletions(env, now, newRequestId()),
           rotateSecrets(env.DB, config, now),
         ]
       : []),

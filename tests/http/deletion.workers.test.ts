@@ -18,7 +18,7 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { dumpDatabase, dumpObject, tablesOfDatabase } from "../support/dump.ts";
-import { askWith, down, unreachable } from "../support/faults.ts";
+import { askWith, down, failing, unreachable } from "../support/faults.ts";
 import { addressObject, askForReset, mailed, outbox, RESET, VERIFY } from "../support/mail.ts";
 import { registerProtected } from "../support/mfa.ts";
 import { codeOf, wrongCode } from "../support/totp.ts";
@@ -52,8 +52,8 @@ const configOf = () => {
   if (reading.kind === "wrong") throw new Error("the settings are wrong");
   return reading.config;
 };
-const runCron = () =>
-  scheduled({ scheduledTime: Date.now(), cron: "", noRetry: () => undefined } as ScheduledController, env);
+const runCron = (cron = "") =>
+  scheduled({ scheduledTime: Date.now(), cron, noRetry: () => undefined } as ScheduledController, env);
 
 function event(userId: number, id: string) {
   return env.DB.prepare(
@@ -441,7 +441,7 @@ describe("DUR-03: a deletion that was interrupted", () => {
     expect(await rowOf(user.id)).toBeNull();
   });
 
-  it("after its object heard of it, is 503, opens no session, and is finished by the daily run", async () => {
+  it("after its object heard of it, is 503, opens no session, and is finished by the run of every minute", async () => {
     const user = await register();
     expect((await askWith({ DB: failingAtTheEnd }, "/api/accounts/user", init(user))).status).toBe(503);
     expect(await rowOf(user.id)).toEqual({ is_active: 0 });
@@ -468,7 +468,18 @@ describe("DUR-03: a deletion that was interrupted", () => {
     await trail("user_id = ? AND type = 'admin_action_refused' AND reason = 'deletion_begun'", [user.id], 2);
   });
 
-  it("the daily run leaves alone what is still under way, and forgets what was finished long ago", async () => {
+  it("with its object unreached, its sessions go on for a minute and no longer: the run of every minute ends them", async () => {
+    const user = await register();
+    const USER_AUTHORITY = failing("erase");
+    expect((await askWith({ USER_AUTHORITY }, "/api/accounts/user", init(user))).status).toBe(503);
+    expect((await refresh(user.refresh)).status).toBe(200);
+    passSeconds(61);
+    await runCron("* * * * *");
+    expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
+    expect(await rowOf(user.id)).toBeNull();
+  });
+
+  it("that run leaves alone what is still under way, and forgets what was finished long ago", async () => {
     const [fresh, old] = [await register(), await register()];
     await remove(old);
     await env.DB.prepare("INSERT INTO deletions (user_id, asked_at) VALUES (?, ?)")

@@ -41,14 +41,19 @@ export async function rebind(
 
 /** The users' objects, which cannot be reached for one method. */
 export function failing(method: string) {
+  return meanwhile(method, broken);
+}
+
+/** The users' objects, where something else happens before one method is reached. */
+export function meanwhile(method: string, act: () => unknown) {
   return {
     getByName: (name: string) => {
       const stub = env.USER_AUTHORITY.getByName(name);
-      const call = (key: string | symbol, args: unknown[]) =>
-        Reflect.apply(Reflect.get(stub, key), stub, args);
       const get = (_target: object, key: string | symbol) => {
-        return (...args: unknown[]) =>
-          key === method ? Promise.reject(new Error("the network is down")) : call(key, args);
+        return async (...args: unknown[]) => {
+          if (key === method) await act();
+          return Reflect.apply(Reflect.get(stub, key), stub, args);
+        };
       };
       return new Proxy({}, { get });
     },
