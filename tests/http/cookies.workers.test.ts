@@ -135,6 +135,55 @@ describe("HTTP-07: transport cookie", () => {
     expect(read.body.code).toBe("access_token_revoked");
   });
 
+  it("a form that a foreign page posts clears no cookie, though it comes without any", async () => {
+    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+    const send = (more: Record<string, string>) =>
+      ask("/api/accounts/logout", {
+        method: "POST",
+        headers: { ...headers, ...more },
+        address: uniqueAddress(),
+      });
+    for (const foreign of ["https://evil.example", "null"]) {
+      const answer = await send({ Origin: foreign });
+      expect(answer.body.message).toBe("Already logged out");
+      expect(answer.headers.getSetCookie()).toEqual([]);
+    }
+    expect((await send({ Origin })).headers.getSetCookie()).toHaveLength(2);
+    expect((await send({})).headers.getSetCookie()).toHaveLength(2);
+  });
+
+  it("who logs out the others stays: the cookies are left", async () => {
+    const user = await register();
+    const Cookie = jar(await signIn(user));
+    const headers = { Cookie, Origin };
+    const body = { scope: "others" };
+    const answer = await ask("/api/accounts/logout", { body, headers, address: user.address });
+    expect(answer).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect(answer.headers.getSetCookie()).toEqual([]);
+    const read = await ask("/api/accounts/user", { headers: { Cookie }, address: user.address });
+    expect(read.status).toBe(200);
+  });
+
+  it("REV-11: logout by the refresh cookie beside an access cookie of a session that has ended", async () => {
+    const user = await register();
+    const [ended, live] = [await signIn(user), await signIn(user)];
+    await ask(`/api/accounts/sessions/${ended.body.session_id}`, {
+      method: "DELETE",
+      token: user.access,
+      address: user.address,
+    });
+    const of = (answer: Answer, name: string) => `${name}=${cookiesOf(answer).get(name)?.value}`;
+    const Cookie = `${of(ended, "__Host-access_token")}; ${of(live, "__Secure-refresh_token")}`;
+    const answer = await ask("/api/accounts/logout", {
+      body: { scope: "local" },
+      headers: { Cookie, Origin },
+      address: user.address,
+    });
+    expect(answer.body.message).toBe("Logout successful");
+    const left = await ask("/api/accounts/sessions", { token: user.access, address: user.address });
+    expect(left.body.sessions.map(({ id }: { id: string }) => id)).toEqual([user.sid]);
+  });
+
   it("an unknown transport is 400", async () => {
     const body = { username: "x", password: "y", transport: "pigeon" };
     expect((await ask("/api/accounts/login", { body, address: uniqueAddress() })).status).toBe(400);

@@ -299,6 +299,15 @@ describe("logout", () => {
     expect((await refresh(user.refresh)).status).toBe(200);
   });
 
+  it("REV-11: a dead access token does not hide a good refresh token", async () => {
+    const user = await register();
+    const ended = await login(user);
+    await logout({ token: ended.access, body: { scope: "local" } });
+    const answer = await logout({ token: ended.access, body: { refresh_token: user.refresh } });
+    expect(answer.body).toMatchObject({ message: "Logout successful", revoked: 1 });
+    expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
+  });
+
   it("REV-11: without a good token nothing ends, and that is what it says", async () => {
     const user = await register();
     const ended = await login(user);

@@ -52,6 +52,15 @@ export function clearTokenCookies(c: AppContext): void {
  */
 export function requireAllowedOrigin(c: AppContext): void {
   if (SAFE_METHODS.includes(c.req.method)) return;
-  const { allowedOrigins } = serviceOf(c).config;
-  if (!allowedOrigins.includes(c.req.header("Origin") ?? "")) throw new Refusal("csrf_failed");
+  if (!isAllowedOrigin(c, c.req.header("Origin") ?? "")) throw new Refusal("csrf_failed");
+}
+
+/** True for a request that names an origin which is not allowed: a page of somebody else's sent it. */
+export function isForeign(c: AppContext): boolean {
+  const origin = c.req.header("Origin");
+  return origin !== undefined && !isAllowedOrigin(c, origin);
+}
+
+function isAllowedOrigin(c: AppContext, origin: string): boolean {
+  return serviceOf(c).config.allowedOrigins.includes(origin);
 }

@@ -1,17 +1,18 @@
 /**
  * `POST /api/accounts/logout`: ends this session, all others, or all. By access token in the
- * header or refresh token in the body; without a good one nothing ends, and that is said (REV-11).
+ * header or refresh token in the body, whichever is still good; without one nothing ends, and that is
+ * said (REV-11).
  */
 import { z } from "@hono/zod-openapi";
 import type { UserId } from "../../schema/ids.ts";
-import type { Bearer, RevocationScope } from "../../schema/user-authority.ts";
+import type { Bearer, RevocationScope, RevokeAnswer } from "../../schema/user-authority.ts";
 import { tell } from "../audit.ts";
 import { presentedToken } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
-import { clearTokenCookies, cookieToken, requireAllowedOrigin } from "../http/cookies.ts";
+import { clearTokenCookies, cookieToken, isForeign, requireAllowedOrigin } from "../http/cookies.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
@@ -28,7 +29,7 @@ const route = defineRoute(
     access: "public",
     tier: "confirmed",
     limits: [],
-    cost: "1 UserAuthority call (3 rows written and 1 alarm, however many sessions; others: 2 a session and 1), 1 signature checked",
+    cost: "1 UserAuthority call (3 rows written and 1 alarm, however many sessions; others: 2 a session and 1), 1 signature checked; with a dead access token beside a refresh token twice",
   },
   {
     method: "post",
@@ -45,50 +46,62 @@ const route = defineRoute(
 export function mountLogout(app: App): void {
   serve(app, route, async (c) => {
     const { refresh_token, scope } = c.req.valid("json");
-    const already = () => c.json({ message: "Already logged out" }, 200);
-    const caller = await callerOf(c, refresh_token ?? null);
-    clearTokenCookies(c); // not before: a forged request must not even do that
-    if (caller === null) return already();
-
-    const { client, requestId } = c.get("facts");
-    const { by } = caller;
-    const ending = scopeOf(scope ?? serviceOf(c).config.logoutScope, by);
-    const { revokedBefore } = by;
-    const command = {
-      by,
-      scope: ending,
-      reason: "logout" as const,
-      note: null,
-      client,
-      requestId,
-      revokedBefore,
-    };
-    const answer = await reach("user_authority", () => userAuthority(c.env, caller.userId).revoke(command));
-    if (answer.kind === "denied") return already();
-    noteDenial(caller.userId, answer.denial);
-    const { userId } = caller;
-    tell(c, { type: "logged_out", userId, actor: `user:${userId}`, sid: by.sid, reason: ending.kind });
-    return c.json({ message: "Logout successful", ...receiptOf(answer) }, 200);
+    const wish = scope ?? serviceOf(c).config.logoutScope;
+    const ended = await endFirst(c, refresh_token ?? null, wish);
+    // After the tokens were looked at, and for no foreign page: one whose request came without them,
+    // since they are SameSite=Strict, must not even do that. Who ends the others stays.
+    if (!isForeign(c) && (ended === null || wish !== "others")) clearTokenCookies(c);
+    if (ended === null) return c.json({ message: "Already logged out" }, 200);
+    return c.json({ message: "Logout successful", ...receiptOf(ended) }, 200);
   });
 }
 
+type Wish = "global" | "local" | "others";
 type Caller = { userId: UserId; by: Bearer };
+type Ended = Extract<RevokeAnswer, { kind: "revoked" }>;
 
 /**
- * Any authentic token will do, also a refresh token that was replaced: it can only log out, and
- * the user's object knows whether its session is live.
+ * Ends what is wished for the first presented token that is good for it, or null. One that is not
+ * good any more, because its session has ended, must not hide another that is.
  */
-async function callerOf(c: AppContext, refreshToken: string | null): Promise<Caller | null> {
-  const service = serviceOf(c);
-  const { now } = c.get("facts");
-  const accessToken = presentedToken(c);
-  const access = accessToken === null ? null : await verifyAccessToken(service, accessToken, now);
-  if (access !== null) return { userId: access.user_id, by: await bearerFrom(access, c.env, c.executionCtx) };
-  const presented = refreshToken ?? refreshCookie(c);
-  const refresh = presented === null ? null : await verifyRefreshToken(service, presented, now);
-  if (refresh === null) return null;
-  const by = { sid: refresh.sid, ep: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
-  return { userId: refresh.user_id, by };
+async function endFirst(c: AppContext, refreshToken: string | null, wish: Wish): Promise<Ended | null> {
+  for (const find of [callerByAccess, callerByRefresh]) {
+    const caller = await find(c, refreshToken);
+    const ended = caller === null ? null : await end(c, caller, wish);
+    if (ended !== null) return ended;
+  }
+  return null;
+}
+
+async function end(c: AppContext, { userId, by }: Caller, wish: Wish): Promise<Ended | null> {
+  const { client, requestId } = c.get("facts");
+  const scope = scopeOf(wish, by);
+  const { revokedBefore } = by;
+  const command = { by, scope, reason: "logout" as const, note: null, client, requestId, revokedBefore };
+  const answer = await reach("user_authority", () => userAuthority(c.env, userId).revoke(command));
+  if (answer.kind === "denied") return null;
+  noteDenial(userId, answer.denial);
+  tell(c, { type: "logged_out", userId, actor: `user:${userId}`, sid: by.sid, reason: scope.kind });
+  return answer;
+}
+
+async function callerByAccess(c: AppContext): Promise<Caller | null> {
+  const token = presentedToken(c);
+  const claims = token === null ? null : await verifyAccessToken(serviceOf(c), token, c.get("facts").now);
+  if (claims === null) return null;
+  return { userId: claims.user_id, by: await bearerFrom(claims, c.env, c.executionCtx) };
+}
+
+/**
+ * Any authentic one will do, also one that was replaced: it can only log out, and the user's object
+ * knows whether its session is live.
+ */
+async function callerByRefresh(c: AppContext, refreshToken: string | null): Promise<Caller | null> {
+  const token = refreshToken ?? refreshCookie(c);
+  const claims = token === null ? null : await verifyRefreshToken(serviceOf(c), token, c.get("facts").now);
+  if (claims === null) return null;
+  const by = { sid: claims.sid, ep: null, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
+  return { userId: claims.user_id, by };
 }
 
 function refreshCookie(c: AppContext): string | null {
@@ -97,7 +110,7 @@ function refreshCookie(c: AppContext): string | null {
   return token;
 }
 
-function scopeOf(scope: "global" | "local" | "others", by: Bearer): RevocationScope {
+function scopeOf(scope: Wish, by: Bearer): RevocationScope {
   if (scope === "local") return { kind: "one", sid: by.sid };
   return { kind: scope === "global" ? "all" : "others" };
 }
