@@ -53,12 +53,20 @@ export class Changes {
     return { kind: "begun" };
   }
 
-  /** The edge says which change D1 has made. Had it happened here already, only the news is kept. */
+  /**
+   * The edge says which change D1 has made: others that began at the same version were refused. What
+   * began at any other may have been made by whoever died before saying so, and happens first. Had
+   * this one happened here already, only the news is kept.
+   */
   end({ id, ...news }: contract.EndChange, turn: Turn): contract.HearOfUserAnswer {
-    const made = this.#take(news.user.version).filter((change) => change.id === id);
+    const settled = this.#take(news.user.version);
+    const made = settled.find((change) => change.id === id);
+    for (const change of settled) {
+      if (change.version !== made?.version) this.#happen(change, news.user, turn);
+    }
+    if (made !== undefined) return this.#happen(made, news.user, turn);
     const kept = { ...news, sessions: "keep", by: null, reason: "password_changed", note: null } as const;
-    const answers = made.map((change) => this.#happen(change, news.user, turn));
-    return answers[0] ?? this.#sessions.hear(kept, turn);
+    return this.#sessions.hear(kept, turn);
   }
 
   /**
@@ -94,7 +102,7 @@ export class Changes {
   /** Takes out all that a later version has settled: D1 refuses what begins from an older one. */
   #take(version: number): contract.Change[] {
     const rows = this.#sql
-      .exec<{ payload: string }>("SELECT payload FROM changes WHERE version < ?", version)
+      .exec<{ payload: string }>("SELECT payload FROM changes WHERE version < ? ORDER BY version", version)
       .toArray();
     if (rows.length > 0) this.#sql.exec("DELETE FROM changes WHERE version < ?", version);
     return rows.map(({ payload }) => JSON.parse(payload) as contract.Change);

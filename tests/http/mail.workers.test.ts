@@ -2,6 +2,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { delivered, notable } from "../support/audit.ts";
 import { ask, login, PASSWORD, refresh, register, signIn, uniqueAddress } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { dumpDatabase, dumpObject } from "../support/dump.ts";
@@ -18,6 +19,7 @@ import {
   resetToken,
   tokenIn,
 } from "../support/mail.ts";
+import { protect } from "../support/mfa.ts";
 
 afterEach(() => {
   stopClock();
@@ -131,6 +133,23 @@ describe("what dies in between", () => {
       );
     }
     expect((await outbox(user.email)).filter(({ subject }) => /was reset/.test(subject))).toHaveLength(1);
+  });
+
+  it("DUR-03: or with the next change of the account, also one that ends no session: a thief's cannot hide it", async () => {
+    const user = await register();
+    const thief = await login(user);
+    await confirmWith({ USER_AUTHORITY: failing("endChange") }, await resetToken(user.email));
+    await protect(thief); // within the minute before the object looks by itself
+    for (const session of [user, thief]) {
+      expect((await refresh(session.refresh, { address: uniqueAddress() })).body.code).toBe(
+        "refresh_token_revoked",
+      );
+    }
+    await handOver(objectOf(user));
+    expect(await mailed(user.email, /was reset/)).toHaveLength(1);
+    await delivered(objectOf(user));
+    const types = (await notable(user.id, 3)).map(({ type }) => type);
+    expect(types).toEqual(expect.arrayContaining(["password_reset", "sessions_revoked", "mfa_enabled"]));
   });
 
   it("DUR-03: or at the next login, which lives on itself", async () => {
