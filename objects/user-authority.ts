@@ -76,7 +76,9 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /** Charges a guess at a password or code before it is looked at. */
   async reserveAttempt(command: ReserveAttempt): Promise<ReserveAnswer> {
-    return this.#anew((turn) => this.#guesses.reserve(command, turn));
+    return this.#anew((turn) => {
+      return this.#guesses.reserve(command, this.#state.account()?.epoch ?? 0, turn);
+    });
   }
 
   /** Tells how a reserved attempt went. */
@@ -99,9 +101,12 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
       const { code } = command;
       if (code !== null && this.#usedCodes.isSpent(code, turn)) return SPENT;
       const answer = this.#sessions.open(command, turn);
-      if (answer.kind === "denied") return answer;
+      if (answer.kind === "denied") {
+        if (answer.reason === "stale") this.#guesses.settleLogin(command, "not_tried", turn);
+        return answer;
+      }
       this.#usedCodes.useAtLogin(command, turn);
-      this.#guesses.settleSuccess(command, turn);
+      this.#guesses.settleLogin(command, "success", turn);
       if (command.mail !== undefined) this.#mails.order(command.mail, turn);
       return answer;
     });
@@ -131,11 +136,13 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
 
   /**
    * Ends sessions, at the wish of one that is live or of an admin. All of them: one row, however
-   * many there are; none live: nothing moves, so that asking twice is asking once.
+   * many there are. Where nothing is left that could be believed nothing moves, so that asking twice
+   * is asking once.
    */
   async revoke(command: contract.Revoke): Promise<contract.RevokeAnswer> {
-    const unused = command.by === null ? UNKNOWN : REVOKED;
-    return this.#known(unused, (turn) => this.#sessions.revoke(command, turn));
+    const decide = (turn: Turn) => this.#sessions.revoke(command, turn);
+    if (command.by === null && command.user !== undefined) return this.#anew(decide);
+    return this.#known(command.by === null ? UNKNOWN : REVOKED, decide);
   }
 
   /** Hears of a change that D1 has made: the newest state is kept, and sessions go on or end. */

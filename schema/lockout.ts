@@ -6,6 +6,7 @@
  */
 import type { ClientView } from "./audit-events.ts";
 import type { TokenId } from "./ids.ts";
+import type { NumericDate } from "./time.ts";
 
 /** Who is counted together: all strangers, or one device that the account knows. */
 export type Track = "strangers" | `device:${string}`;
@@ -20,10 +21,17 @@ export type ReserveAttempt = {
   requestId: string;
 };
 export type ReserveAnswer =
-  /** `track`: what it is counted with, and settled by. */
-  | { kind: "reserved"; track: Track }
+  /** `track`: what it is counted with, and settled by. `epoch`: the account's then; 0 if it had none. */
+  | { kind: "reserved"; track: Track; at: NumericDate; epoch: number }
   /** `untilUnlocked`: past the ceiling, where no time helps, only the owner's mail or an admin. */
   | { kind: "locked"; retryAfterSeconds: number; untilUnlocked: boolean };
+
+/**
+ * An attempt that was reserved, as what it proves is brought to the object: a session is dated by it,
+ * so that whatever ended sessions meanwhile has ended this one, too.
+ */
+export type Attempt = Pick<ReserveAttempt, "ticket" | "track"> &
+  Pick<Extract<ReserveAnswer, { kind: "reserved" }>, "at" | "epoch">;
 
 /**
  * The outcome of a reserved attempt. What is never settled counts as a failure. `wrong_code` is a

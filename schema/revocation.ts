@@ -32,15 +32,32 @@ export function denialTtlSeconds(accessTokenTtlSeconds: number): number {
   return Math.max(KV_TTL_SECONDS_MIN, accessTokenTtlSeconds + KV_TTL_SLACK_SECONDS);
 }
 
+/**
+ * True if everyone was revoked after this token's user was authenticated. `iat` alone would not do:
+ * an edge that has not heard of it yet refreshes an old session to a token that is newer.
+ */
+export function isOfEarlierEra(
+  { iat, auth_time }: { iat: NumericDate; auth_time: NumericDate },
+  revokedBefore: NumericDate,
+): boolean {
+  return Math.min(iat, auth_time) < revokedBefore;
+}
+
 /** True if the denial names this token's session or outdates its epoch. */
 export function isDenied(denial: Denial | null, token: { ep: number; sid: SessionId }): boolean {
   return denial !== null && (token.ep < denial.epoch || Object.hasOwn(denial.sids, token.sid));
 }
 
-/** What either of two denials says, and for as long: neither ever takes anything back (REV-07). */
-export function mergeDenials(one: Denial | null, other: Denial | null): Denial | null {
-  if (one === null || other === null) return one ?? other;
-  const sids = { ...one.sids };
-  for (const [sid, until] of Object.entries(other.sids)) sids[sid] = Math.max(sids[sid] ?? 0, until);
-  return { epoch: Math.max(one.epoch, other.epoch), sids };
+/**
+ * What either of two denials says, and for as long: neither ever takes anything back (REV-07). A
+ * session whose last token has expired by `now` is not named any more, so that what an edge holds of
+ * one user stays small.
+ */
+export function mergeDenials(one: Denial | null, other: Denial | null, now: NumericDate): Denial | null {
+  if (one === null && other === null) return null;
+  const sids: Denial["sids"] = {};
+  for (const [sid, until] of [...Object.entries(one?.sids ?? {}), ...Object.entries(other?.sids ?? {})]) {
+    if (until > now) sids[sid] = Math.max(sids[sid] ?? 0, until);
+  }
+  return { epoch: Math.max(one?.epoch ?? 0, other?.epoch ?? 0), sids };
 }

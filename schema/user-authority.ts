@@ -6,7 +6,7 @@ import type { ClientView } from "./audit-events.ts";
 import type { RefreshTokenName, Role } from "./claims.ts";
 import type { SessionId, TokenId, UserId } from "./ids.ts";
 import type { Reservation, Wish } from "./limits.ts";
-import type { ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
+import type { Attempt, ReserveAnswer, ReserveAttempt, SettleAttempt } from "./lockout.ts";
 import type { MailAnswer, MailOrder } from "./mail.ts";
 import type { CodeUse, SpendCode, SpendCodeAnswer } from "./mfa.ts";
 import type { Denial } from "./revocation.ts";
@@ -59,7 +59,7 @@ export type OpenSession = Origin &
     deviceName: string | null;
     amr: string[];
     /** The reserved attempt that the credentials prove a success; null for a new account. */
-    attempt: Pick<ReserveAttempt, "ticket" | "track"> | null;
+    attempt: Attempt | null;
     /** The code that the session uses up, where one was asked for. */
     code: CodeUse | null;
     /** To be sent with it: to a new account, or a notice of how it was signed in to. */
@@ -99,11 +99,21 @@ export type RefreshAnswer =
   | { kind: "denied"; reason: "revoked" | "reused"; denial: Denial | null };
 
 export type RevocationScope = { kind: "all" } | { kind: "others" } | { kind: "one"; sid: SessionId };
-/** `by`: the session that asks for its own user; null: an admin. `note` is the admin's own words. */
+/**
+ * `by`: the session that asks for its own user; null: an admin. `note` is the admin's own words.
+ * `user`: whose sessions they are, should the object have to remember their end without knowing them.
+ */
 export type Revoke = Origin &
-  Era & { by: Bearer | null; scope: RevocationScope; reason: EndReason; note: string | null };
+  Era & {
+    by: Bearer | null;
+    scope: RevocationScope;
+    reason: EndReason;
+    note: string | null;
+    user?: UserState;
+  };
 export type RevokeAnswer =
-  | { kind: "revoked"; revoked: number; epoch: number; at: NumericDate; denial: Denial }
+  /** `revoked`: sessions that were live. `isMoot`: there was nothing to end, not even a token. */
+  | { kind: "revoked"; revoked: number; isMoot: boolean; epoch: number; at: NumericDate; denial: Denial }
   | { kind: "denied"; reason: "revoked" | "unknown" };
 
 /**
@@ -188,11 +198,13 @@ export type TimelineEvent =
   | { type: "ended"; at: NumericDate; reason: TimelineReason; verdict: ReuseVerdict | null };
 export type Timeline = { by: Bearer | null; sid: SessionId } & Era;
 export type TimelineAnswer =
-  | { kind: "timeline"; events: TimelineEvent[] }
+  /** `earlierRefreshes`: how many came before the refreshes that are told. */
+  | { kind: "timeline"; events: TimelineEvent[]; earlierRefreshes: number }
   | { kind: "denied"; reason: "revoked" | "unknown" };
 
 /** Of a session that has ended, the last event says so. */
-export type SessionHistory = SessionView & { events: TimelineEvent[] };
+/** `earlierRefreshes`: how many came before the refreshes that are told. */
+export type SessionHistory = SessionView & { events: TimelineEvent[]; earlierRefreshes: number };
 export type SessionHistoriesAnswer =
   | { kind: "sessions"; sessions: SessionHistory[] }
   | { kind: "denied"; reason: "revoked" };
@@ -211,8 +223,8 @@ export const END_REASONS = [
   "email_changed",
 ] as const;
 export type EndReason = (typeof END_REASONS)[number];
-/** Also the ends that no command wrote down. */
-export type TimelineReason = EndReason | "everyone_revoked" | "idle" | "max_age";
+/** Also the ends that no command wrote down. `revoked`: by an epoch whose reason is not kept any more. */
+export type TimelineReason = EndReason | "everyone_revoked" | "revoked" | "idle" | "max_age";
 
 /** Whoever unlocks says so in `note`: an admin, or the owner by mail. */
 export type Unlock = Origin & { userId: UserId; note: string };

@@ -43,7 +43,7 @@ export async function adopt(c: AppContext, row: UserRow, credential: Credential)
     return answer;
   }
   // Everyone may have been revoked while the object was being asked: see era.ts.
-  if (answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx)))
+  if (answer.grant.authTime < (await revokedBefore(c.env, c.executionCtx)))
     return { kind: "denied", reason: "revoked", denial: null };
   c.executionCtx.waitUntil(recordLogin(c.env.DB, user.id, now).catch(() => undefined));
   return { kind: "adopted", grant: answer.grant };

@@ -5,7 +5,7 @@
  */
 import { base64url } from "jose";
 import { asUserId, type UserId } from "../schema/ids.ts";
-import type { ReserveAttempt, SettleAttempt, Track } from "../schema/lockout.ts";
+import type { Attempt, SettleAttempt, Track } from "../schema/lockout.ts";
 import { parsePasswordHash } from "../schema/password-hash.ts";
 import { accountKey, requireMayGuess, tellFailedGuess, typedKey } from "./abuse.ts";
 import { tell } from "./audit.ts";
@@ -15,7 +15,7 @@ import { newTokenId } from "./entropy.ts";
 import { Refusal } from "./http/problems.ts";
 import { keyedHash } from "./tokens/refresh-key.ts";
 
-export type Attempt = Pick<ReserveAttempt, "ticket" | "track">;
+export type { Attempt };
 /** Why a guess was wrong, for the trail alone. */
 export type WrongGuess = "unknown_name" | "inactive" | ReturnType<typeof wrongPassword> | "wrong_code";
 
@@ -53,8 +53,9 @@ export async function guess<Found extends object>(
     tellFailure(c, id, name, "locked");
     throw new Refusal("account_locked", { retryAfterSeconds: answer.retryAfterSeconds });
   }
-  const attempt = { ticket, track: answer.track };
-  const command = { ...attempt, ...about };
+  const { track, at, epoch } = answer;
+  const attempt = { ticket, track, at, epoch };
+  const command = { ticket, track, ...about };
   const settle = (outcome: SettleAttempt["outcome"]): void => {
     const settled = reach("user_authority", () => object.settleAttempt({ ...command, outcome }));
     c.executionCtx.waitUntil(settled.catch(() => undefined)); // unsettled, it counts as a failure

@@ -58,7 +58,7 @@ export async function presentRefreshToken(
       return answer;
     }
     // Everyone may have been revoked while the object was being asked: see era.ts.
-    const isOver = answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx));
+    const isOver = answer.grant.authTime < (await revokedBefore(c.env, c.executionCtx));
     if (isOver) {
       tell(c, { type: "refresh_denied", ...about, reason: "revoked" });
       return { kind: "denied", reason: "revoked", denial: null };

@@ -56,11 +56,7 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
     ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
     ...(isFor(DAILY) ? [purgeBlocks(env.DB, now)] : []),
     ...(isFor(DAILY) && config !== null
-      ? [
-          warnOfKeys(env, config, now),
-          forget(env.DB, config, now),
-          rotateSecrets(env.DB, config, now),
-        ]
+      ? [warnOfKeys(env, config, now), forget(env.DB, config, now), rotateSecrets(env.DB, config, now)]
       : []),
   ]);
   for (const one of done) if (one.status === "rejected") throw one.reason;

@@ -40,6 +40,6 @@ export async function openSession(c: AppContext, row: UserRow, options: Options)
   const answer = await reach("user_authority", () => userAuthority(c.env, user.id).openSession(command));
   if (answer.kind === "denied") return answer;
   noteDenial(user.id, answer.denial);
-  const isOver = answer.grant.createdAt < (await revokedBefore(c.env, c.executionCtx));
+  const isOver = answer.grant.authTime < (await revokedBefore(c.env, c.executionCtx));
   return isOver ? { kind: "denied", reason: "stale" } : answer;
 }

@@ -4,7 +4,9 @@
  */
 import type { UserId } from "../schema/ids.ts";
 import { type Denial, mergeDenials } from "../schema/revocation.ts";
+import { toNumericDate } from "../schema/time.ts";
 import { BoundedMap } from "./bounded-map.ts";
+import { readClockMs } from "./context.ts";
 import { Pool } from "./pool.ts";
 
 /** About 5 MB. Who is forgotten is asked for again. */
@@ -34,5 +36,5 @@ export function knownUser(id: UserId): KnownUser {
 /** Remembers a denial that the user's object has just answered: at once, in this isolate. */
 export function noteDenial(id: UserId, denial: Denial | null): void {
   const known = knownUser(id);
-  known.denial = mergeDenials(known.denial, denial);
+  known.denial = mergeDenials(known.denial, denial, toNumericDate(readClockMs()));
 }

@@ -29,7 +29,8 @@ export function decideAdoption(
 ): AdoptionDecision {
   if (adopted !== undefined) return decideAgain(known, adopted, command, nowMs, policy);
   const { credential } = command;
-  const endedAt = Math.max(command.revokedBefore - 1, known?.epochHistory.at(-1)?.at ?? 0);
+  const before = Math.max(command.revokedBefore, known?.revokedBefore ?? 0);
+  const endedAt = Math.max(before - 1, known?.epochHistory.at(-1)?.at ?? 0);
   if (credential.issuedAt <= endedAt) return { kind: "deny", reason: "revoked" };
   const opening = decideOpen(known, live, command, toNumericDate(nowMs), policy);
   if (opening.kind === "denied") return opening;

@@ -62,12 +62,15 @@ export type SessionPolicy = {
   compatSimplejwt: boolean;
 };
 
-/** True while the family's newest token is good: not ended, not outdated by either epoch, not expired. */
+/**
+ * True while the family's newest token is good: not ended, not outdated by either epoch, not expired.
+ * The global epoch ends by `authTime`: what was proven before it must not begin after it.
+ */
 export function isLive(family: Family, account: Account, now: NumericDate): boolean {
   return (
     family.ended === null &&
     family.epoch >= account.epoch &&
-    family.createdAt >= account.revokedBefore &&
+    family.authTime >= account.revokedBefore &&
     now < family.expiresAt
   );
 }

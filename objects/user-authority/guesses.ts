@@ -36,8 +36,8 @@ export class Guesses {
     this.#wakeUp = wakeUp;
   }
 
-  /** One row written, or none if refused: but past the ceiling, now and then, four for a fresh link. */
-  reserve(command: ReserveAttempt, turn: Turn): ReserveAnswer {
+  /** One row written, or none if refused: but past the ceiling, now and then, four for a fresh link. `epoch`: the account's, or 0. */
+  reserve(command: ReserveAttempt, epoch: number, turn: Turn): ReserveAnswer {
     const { ticket, userId, client, requestId } = command;
     const track = trackOf(command.track, this.#tracks());
     const current = this.#current(track, turn);
@@ -49,7 +49,7 @@ export class Guesses {
       return answer;
     }
     this.#write(track, lockout, turn);
-    return { kind: "reserved", track };
+    return { kind: "reserved", track, at: turn.now, epoch };
   }
 
   /** One row written; one more for each event, of a wrong code and of a lock, three for its mail, and an alarm. */
@@ -63,10 +63,14 @@ export class Guesses {
     this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
   }
 
-  /** The attempt that a session was opened by, if one was needed, has succeeded as a whole. */
-  settleSuccess({ attempt, user, client, requestId }: OpenSession, turn: Turn): void {
+  /** The attempt of a login, if one was needed: it succeeded as a whole, or was overtaken and is no guess. */
+  settleLogin(
+    { attempt, user, client, requestId }: OpenSession,
+    outcome: "success" | "not_tried",
+    turn: Turn,
+  ): void {
     if (attempt === null) return;
-    this.settle({ ...attempt, outcome: "success", userId: user.id, client, requestId }, turn);
+    this.settle({ ...attempt, outcome, userId: user.id, client, requestId }, turn);
   }
 
   /** Frees every track, also past the ceiling. False if there was none to free. */

@@ -4,9 +4,9 @@
  */
 import { assert } from "../../schema/assert.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import type { HearOfUser } from "../../schema/user-authority.ts";
+import type { HearOfUser, UserState } from "../../schema/user-authority.ts";
 import { type Account, type Family, isLive } from "./family.ts";
-import { moveEpoch } from "./revoke.ts";
+import { moveEpoch, newAccount } from "./revoke.ts";
 
 export type HearDecision = {
   /** With the newest state, and the epoch that every token made so far is measured by. */
@@ -38,14 +38,14 @@ export function decideHearing(
   const isNews = known === null || command.user.version > known.user.version;
   const nothing = { isNews, carried: [], ending: [], revoked: 0 };
   if (known === null) {
-    // Begins above every epoch that an object which emptied itself ever gave out, as a login does.
-    const { user, revokedBefore } = command;
-    return { ...nothing, account: { user, epoch: now, revokedBefore, erasedAt: null, epochHistory: [] } };
+    const { user, reason } = command;
+    const ended = effectOn(user, [], command, isNews) === "end" ? reason : null;
+    return { ...nothing, account: newAccount(user, command, now, ended) };
   }
   if (known.erasedAt !== null) return { ...nothing, isNews: false, account: known };
   const account = isNews ? { ...known, user: command.user } : known;
   const isMoot = !isNews && live.length === 0; // told twice: the epoch has moved already
-  switch (effectOn(account, live, command, isNews)) {
+  switch (effectOn(account.user, live, command, isNews)) {
     case "keep":
       return { ...nothing, account };
     case "distrust": {
@@ -71,7 +71,7 @@ export function decideHearing(
 
 /** What happens to the sessions: with no session of the asker to keep, all others are all. */
 function effectOn(
-  { user }: Account,
+  user: UserState,
   live: readonly Family[],
   { sessions, by }: HearOfUser,
   isNews: boolean,

@@ -16,7 +16,7 @@ export function decideHistories(
   const newestFirst = [...families].sort((one, other) => other.createdAt - one.createdAt);
   const sessions = newestFirst.map((family) => ({
     ...viewOf(family),
-    events: timelineOf(family, account, now),
+    ...timelineOf(family, account, now),
   }));
   return { kind: "sessions", sessions };
 }

@@ -11,7 +11,7 @@ import type { ReuseVerdict } from "../../schema/user-authority.ts";
 import { type Account, type Family, idleExpiry, isLive, type SessionPolicy, timeIn } from "./family.ts";
 
 /** Refreshes that a session's timeline still shows. */
-const HISTORY_MAX = 50;
+export const HISTORY_MAX = 50;
 
 export type RefreshInput = {
   presented: RefreshTokenName;

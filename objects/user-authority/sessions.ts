@@ -11,7 +11,7 @@ import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
 import type { AdoptedTable } from "./adopted-table.ts";
 import { decideAdoption } from "./adoption.ts";
-import { decideErasure, TOMBSTONE_SECONDS } from "./deletion.ts";
+import { decideErasure } from "./deletion.ts";
 import {
   accountDeleted,
   djangoExchanged,
@@ -20,12 +20,12 @@ import {
   sessionsRevoked,
   tokensRevoked,
 } from "./events.ts";
-import { decideExpiry } from "./expiry.ts";
+import { decideExpiry, keptUntil, otherNeeds } from "./expiry.ts";
 import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
 import { decideHearing } from "./hear-of-user.ts";
 import { decideOpen, type OpenDecision } from "./open-session.ts";
 import { decideRefresh, type RefreshDecision } from "./refresh.ts";
-import { moveEpoch } from "./revoke.ts";
+import { mayDjangoBeBelieved, moveEpoch, newAccount } from "./revoke.ts";
 import type { UserAuthorityState } from "./state.ts";
 import { timelineOf } from "./timeline.ts";
 import type { Turn } from "./turn.ts";
@@ -118,29 +118,44 @@ export class Sessions {
   }
 
   revoke(command: contract.Revoke, turn: Turn): contract.RevokeAnswer {
-    const { by, scope, reason } = command;
-    const { now } = turn;
+    const { by, scope, reason, user } = command;
+    const { now, policy } = turn;
     const account = this.account(command);
-    if (account === null) return UNKNOWN;
-    if (by !== null && !this.#isConfirmed(by, account, now)) return REVOKED;
-    const answer = (revoked: number, to: Account): contract.RevokeAnswer => {
-      return { kind: "revoked", revoked, epoch: to.epoch, at: now, denial: this.denial(to, turn) };
+    const answer = (revoked: number, to: Account, isMoot = false): contract.RevokeAnswer => {
+      return { kind: "revoked", revoked, isMoot, epoch: to.epoch, at: now, denial: this.denial(to, turn) };
     };
+    if (account === null) {
+      if (by !== null || scope.kind !== "all" || user === undefined) return UNKNOWN;
+      const first = newAccount(user, command, now, reason);
+      this.#state.putAccount(first, now);
+      this.#revokeAll(first, command, turn);
+      return answer(0, first);
+    }
+    if (by !== null && !this.#isConfirmed(by, account, now)) return REVOKED;
     if (scope.kind === "all") {
       const count = this.#state.liveCount(account, now);
-      if (count === 0) return answer(0, account);
+      const hasIdled = this.#state.hasIdledSince(
+        account,
+        now - denialTtlSeconds(policy.accessTokenTtlSeconds),
+      );
+      if (count === 0 && !hasIdled && !mayDjangoBeBelieved(account, policy.legacy, now))
+        return answer(0, account, true);
       const moved = moveEpoch(account, reason, now);
       this.#state.moveEpoch(moved, now);
-      this.#outbox.appendDenial();
-      const asked = { by: by?.sid ?? null, reason, note: command.note };
-      this.#tell(sessionsRevoked(moved, asked, command, now), turn);
+      this.#revokeAll(moved, command, turn);
       return answer(count, moved);
     }
     const live = this.#state.liveFamilies(account, now);
     const ending = live.filter(({ sid }) => (scope.kind === "one" ? sid === scope.sid : sid !== by?.sid));
     if (scope.kind === "one" && ending.length === 0) return UNKNOWN;
     this.#end(ending, account, { reason, verdict: null }, command, turn);
-    return answer(ending.length, account);
+    return answer(ending.length, account, ending.length === 0);
+  }
+
+  #revokeAll(moved: Account, { by, reason, note, ...origin }: contract.Revoke, turn: Turn): void {
+    this.#outbox.appendDenial();
+    const asked = { by: by?.sid ?? null, reason, note };
+    this.#tell(sessionsRevoked(moved, asked, origin, turn.now), turn);
   }
 
   /** One row written if the state is news, and three, a row a session, or two a session if they feel it. */
@@ -206,7 +221,7 @@ export class Sessions {
     if (command.by !== null && !this.#isConfirmed(command.by, account, now)) return REVOKED;
     const family = this.#state.family(command.sid);
     if (account === null || family === null) return UNKNOWN;
-    return { kind: "timeline", events: timelineOf(family, account, now) };
+    return { kind: "timeline", ...timelineOf(family, account, now) };
   }
 
   /** Forgets what has expired. When the next one does, or null if no session is left. */
@@ -216,22 +231,10 @@ export class Sessions {
       this.#state.accountChangedAt(),
       now,
       policy.accessTokenTtlSeconds,
-      this.#otherNeeds(now, policy),
+      otherNeeds(this.#state.account(), this.#adopted.expire(now), policy.legacy),
     );
     for (const sid of forget) this.#state.deleteFamily(sid);
     return nextAt;
-  }
-
-  /** A tombstone; what Django gave; and, while Django's tokens are good, that the user's sessions were ended. */
-  #otherNeeds(now: NumericDate, { legacy }: Turn["policy"]): NumericDate[] {
-    const account = this.#state.account();
-    const adoptedUntil = this.#adopted.expire(now);
-    const wasEnded = account !== null && account.epochHistory.length > 0;
-    return [
-      ...(account === null || account.erasedAt === null ? [] : [account.erasedAt + TOMBSTONE_SECONDS]),
-      ...(adoptedUntil === null ? [] : [adoptedUntil]),
-      ...(wasEnded && legacy !== null ? [legacy.endsAt] : []),
-    ];
   }
 
   /** The account, with what the asking edge knows of the global epoch. */
@@ -259,7 +262,7 @@ export class Sessions {
   ): Extract<contract.OpenSessionAnswer, { kind: "opened" }> {
     this.#state.putAccount(account, turn.now);
     this.#state.insertFamily(family);
-    this.#wakeUp.noLaterThan(family.expiresAt * 1000, turn.nowMs);
+    this.#wakeUp.noLaterThan(keptUntil(family, turn.policy.accessTokenTtlSeconds) * 1000, turn.nowMs);
     const denial = this.#end(evicted, account, { reason: "evicted", verdict: null }, command, turn);
     return { kind: "opened", grant: grantOf(family, account, turn.now), denial };
   }

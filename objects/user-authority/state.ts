@@ -3,10 +3,11 @@
  * Must be called inside the turn of a command, with no await between a read and its write.
  */
 import { assert } from "../../schema/assert.ts";
-import { asSessionId, asTokenId, asUserId } from "../../schema/ids.ts";
+import { asUserId } from "../../schema/ids.ts";
 import type { NumericDate } from "../../schema/time.ts";
-import { END_REASONS, type EndReason, type ReuseVerdict } from "../../schema/user-authority.ts";
+import type { EndReason, ReuseVerdict } from "../../schema/user-authority.ts";
 import type { Account, Family } from "./family.ts";
+import { asFamily, type FamilyRow, known } from "./family-row.ts";
 
 type AccountRow = {
   user_id: number;
@@ -21,32 +22,8 @@ type AccountRow = {
   erased_at: number | null;
 };
 
-type FamilyRow = {
-  sid: string;
-  epoch: number;
-  generation: number;
-  token_id: string;
-  issued_at: number;
-  expires_at: number;
-  previous_token_id: string | null;
-  replaced_at_ms: number | null;
-  client_key: string;
-  created_at: number;
-  absolute_expires_at: number;
-  auth_time: number;
-  amr: string;
-  ip: string | null;
-  country: string | null;
-  user_agent: string | null;
-  device_name: string | null;
-  history: string;
-  ended_at: number | null;
-  end_reason: string | null;
-  verdict: string | null;
-};
-
 /** `isLive` as SQL. */
-const LIVE = "ended_at IS NULL AND epoch >= ? AND created_at >= ? AND expires_at > ?";
+const LIVE = "ended_at IS NULL AND epoch >= ? AND auth_time >= ? AND expires_at > ?";
 
 export class UserAuthorityState {
   readonly #sql: SqlStorage;
@@ -86,11 +63,12 @@ export class UserAuthorityState {
 
   /** Writes the account as a login or news brings it. Costs a row only when something is new. */
   putAccount(account: Account, now: NumericDate): void {
-    const { user, epoch, revokedBefore } = account;
+    const { user, epoch, revokedBefore, epochHistory } = account;
     this.#sql.exec(
       `INSERT INTO account
-         (one, user_id, username, email, role, is_active, version, revoked_before, epoch, epoch_moved_at, heard_at)
-       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         (one, user_id, username, email, role, is_active, version, revoked_before, epoch, epoch_history,
+          epoch_moved_at, heard_at)
+       VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
        ON CONFLICT (one) DO UPDATE SET username = excluded.username, email = excluded.email,
          role = excluded.role, is_active = excluded.is_active, version = excluded.version,
          heard_at = excluded.heard_at,
@@ -106,6 +84,7 @@ export class UserAuthorityState {
       user.version,
       revokedBefore,
       epoch,
+      asText(epochHistory),
       now,
       now,
     );
@@ -116,7 +95,7 @@ export class UserAuthorityState {
       "UPDATE account SET epoch = ?, epoch_moved_at = ?, epoch_history = ? WHERE epoch < ?",
       account.epoch,
       now,
-      JSON.stringify(account.epochHistory.map(({ epoch, at, reason }) => [epoch, at, reason])),
+      asText(account.epochHistory),
       account.epoch,
     );
   }
@@ -171,6 +150,14 @@ export class UserAuthorityState {
     return this.#sql
       .exec<{ n: number }>(`SELECT count(*) AS n FROM families WHERE ${LIVE}`, epoch, revokedBefore, now)
       .one().n;
+  }
+
+  /** Whether a session of this epoch idled out after `since`, which nothing but its tokens' own end denies. */
+  hasIdledSince({ epoch, revokedBefore }: Account, since: NumericDate): boolean {
+    return (
+      this.#sql.exec(`SELECT 1 FROM families WHERE ${LIVE} LIMIT 1`, epoch, revokedBefore, since).toArray()
+        .length > 0
+    );
   }
 
   insertFamily(family: Family): void {
@@ -252,42 +239,6 @@ export class UserAuthorityState {
   }
 }
 
-function asFamily(row: FamilyRow): Family {
-  return {
-    sid: known(asSessionId(row.sid)),
-    epoch: row.epoch,
-    generation: row.generation,
-    tokenId: known(asTokenId(row.token_id)),
-    issuedAt: row.issued_at,
-    expiresAt: row.expires_at,
-    previous:
-      row.previous_token_id === null || row.replaced_at_ms === null
-        ? null
-        : { tokenId: known(asTokenId(row.previous_token_id)), replacedAtMs: row.replaced_at_ms },
-    clientKey: row.client_key,
-    createdAt: row.created_at,
-    absoluteExpiresAt: row.absolute_expires_at,
-    authTime: row.auth_time,
-    amr: JSON.parse(row.amr) as string[],
-    client: { ip: row.ip, country: row.country, userAgent: row.user_agent },
-    deviceName: row.device_name,
-    history: (JSON.parse(row.history) as [number, number][]).map(([at, changed]) => ({
-      at,
-      clientChanged: changed === 1,
-    })),
-    ended:
-      row.ended_at === null
-        ? null
-        : {
-            at: row.ended_at,
-            reason: known(END_REASONS.find((reason) => reason === row.end_reason) ?? null),
-            verdict: row.verdict === null ? null : (JSON.parse(row.verdict) as ReuseVerdict),
-          },
-  };
-}
-
-/** A stored value that only we can have written: its absence is our own mistake. */
-function known<T>(value: T | null): T {
-  if (value === null) throw new Error("a stored row does not have the shape that was written");
-  return value;
+function asText(epochHistory: Account["epochHistory"]): string {
+  return JSON.stringify(epochHistory.map(({ epoch, at, reason }) => [epoch, at, reason]));
 }

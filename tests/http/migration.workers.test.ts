@@ -7,16 +7,19 @@ import { recordEvents } from "../../worker/audit.ts";
 import { hashPassword } from "../../worker/passwords/registry.ts";
 import { PASSWORD } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
+import { rebind } from "../support/faults.ts";
 import {
   askLegacy,
   beginAnew,
   DB,
   exchange,
+  LEGACY,
   type Request,
   refreshLegacy,
   SECRET_KEY,
   sessions,
   tokens,
+  userObject,
 } from "../support/legacy.ts";
 
 const ADA = 40122;
@@ -97,6 +100,25 @@ describe("a refresh token that Django issued", () => {
     passSeconds(2);
     const later = await sign({ iat: Math.floor(Date.now() / 1000) - 1 });
     expect((await refreshLegacy(later)).status, "what Django gave afterwards is good").toBe(200);
+  });
+
+  it("REV-02: an admin ends it also where no session ever was, or none is any more", async () => {
+    const revokeSessions = () =>
+      askLegacy(`/api/admin/users/${ADA}/revoke-sessions`, { ...admin, body: { reason: "stolen" } });
+    expect(await revokeSessions()).toMatchObject({ status: 200, body: { revoked: 0 } });
+    expect((await refreshLegacy(REFRESH)).body.code).toBe("refresh_token_revoked");
+    expect((await exchange(SESSION)).status).toBe(401);
+
+    passSeconds(2);
+    await rebind(userObject(ADA), LEGACY);
+    const given = async () => sign({ iat: Math.floor(Date.now() / 1000) });
+    const [first, second] = [await given(), await given()];
+    const { body } = await refreshLegacy(first);
+    await askLegacy("/api/accounts/logout", { token: body.access_token, body: { scope: "local" } });
+    expect(await revokeSessions()).toMatchObject({ status: 200, body: { revoked: 0 } });
+    expect((await refreshLegacy(second)).body.code).toBe("refresh_token_revoked");
+    passSeconds(2);
+    expect((await refreshLegacy(await given())).status, "what Django gave afterwards is good").toBe(200);
   });
 
   it("dies with a password that was changed here, and not with a hash that was renewed", async () => {

@@ -13,6 +13,7 @@ import {
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
 import { askWith, down, unreachable } from "../support/faults.ts";
+import { LEGACY } from "../support/legacy.ts";
 import { askUnder } from "../support/settings.ts";
 
 afterEach(stopClock);
@@ -66,6 +67,33 @@ describe("D1 is down", () => {
     expect(next.status).toBe(200);
     const logout = await askWith({ DB }, "/api/accounts/logout", post({ scope: "local" }, user.access));
     expect(logout.body.message).toBe("Logout successful");
+  });
+
+  it("an admin and the operator end a user's sessions all the same", async () => {
+    const user = await register();
+    const path = `/api/admin/users/${user.id}/revoke-sessions`;
+    const operator = post({ reason: "stolen" }, env.ADMIN_TOKEN);
+    expect(await askWith({ DB }, path, operator)).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
+
+    const [admin, other] = await Promise.all([register(), register()]);
+    const promote = "UPDATE users SET role = 'admin', version = version + 1 WHERE id = ?";
+    await env.DB.prepare(promote).bind(admin.id).run();
+    const { access } = await login(admin);
+    const answer = await askWith(
+      { DB },
+      `/api/admin/users/${other.id}/revoke-sessions`,
+      post({ reason: "stolen" }, access),
+    );
+    expect(answer).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect((await refresh(other.refresh)).body.code).toBe("refresh_token_revoked");
+  });
+
+  it("who never signed in has nothing to end, unless Django may have given them something", async () => {
+    const path = "/api/admin/users/999999998/revoke-sessions";
+    const operator = post({}, env.ADMIN_TOKEN);
+    expect(await askWith({ DB }, path, operator)).toMatchObject({ status: 200, body: { revoked: 0 } });
+    expect(await askWith({ DB, ...LEGACY }, path, operator)).toMatchObject(unavailable);
   });
 });
 

@@ -1,18 +1,22 @@
 import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import { notable } from "../support/audit.ts";
+import { notable, trail } from "../support/audit.ts";
 import {
   type Answer,
   ask,
   login,
+  PASSWORD,
   refresh,
   register,
   type SignedIn,
+  signIn,
   uniqueAddress,
 } from "../support/client.ts";
 import { passSeconds, stopClock } from "../support/clock.ts";
-import { askWith, unreachable } from "../support/faults.ts";
+import { askWith, meanwhile, rebind, unreachable } from "../support/faults.ts";
+import { mfaTokenOf, registerProtected, secondStep } from "../support/mfa.ts";
+import { codeOf } from "../support/totp.ts";
 
 afterEach(stopClock);
 
@@ -20,6 +24,13 @@ const operator = { Authorization: `Bearer ${env.ADMIN_TOKEN}` };
 const read = (user: SignedIn) => ask("/api/accounts/user", { token: user.access, address: uniqueAddress() });
 const revokeUser = (id: number | string, body: unknown = {}, headers: Record<string, string> = operator) =>
   ask(`/api/admin/users/${id}/revoke-sessions`, { body, headers, address: uniqueAddress() });
+
+const signInWith = (overrides: object, { username }: SignedIn) =>
+  askWith({ ...overrides }, "/api/accounts/login", {
+    method: "POST",
+    body: JSON.stringify({ username, password: PASSWORD }),
+    headers: { "CF-Connecting-IP": uniqueAddress() },
+  });
 
 async function makeAdmin(user: SignedIn): Promise<void> {
   await env.DB.prepare("UPDATE users SET role = 'admin', version = version + 1 WHERE id = ?")
@@ -97,31 +108,89 @@ describe("POST /api/admin/users/{id}/revoke-sessions", () => {
     expect((await revokeUser(id)).status).toBe(404);
   });
 
-  it("there is no third case: a refresh or login that races is refused, or its tokens are dead or newer", async () => {
-    for (let round = 0; round < 5; round += 1) {
-      const user = await register();
-      const racing = Array.from({ length: 10 }, (_, i) =>
-        i % 2 === 0
-          ? refresh(user.refresh, { address: uniqueAddress() })
-          : ask("/api/accounts/login", {
-              body: { username: user.username, password: "a quiet harbour 27" },
-              address: uniqueAddress(),
-            }),
-      );
-      const [receipt, ...answers] = await Promise.all([revokeUser(user.id), ...racing]);
-      const epoch = receipt?.body.epoch ?? 0;
-      for (const answer of answers.filter(({ status }) => status === 200)) {
-        const { access_token, refresh_token } = answer.body;
-        const verify = await ask("/api/accounts/token/verify", {
-          body: { token: access_token },
-          address: uniqueAddress(),
-        });
-        const isDead = verify.body.code === "access_token_revoked";
-        const next = await refresh(refresh_token, { address: uniqueAddress() });
-        if (isDead) expect(next.body.code).toBe("refresh_token_revoked");
-        else expect(verify.body.ep).toBeGreaterThanOrEqual(epoch);
+  it("there is no third case: what was asked before it is refused, or was answered before and is dead", async () => {
+    const user = await register();
+    let asked = 0;
+    let receipt: Answer | null = null;
+    const { promise: decided, resolve: decide } = Promise.withResolvers<void>();
+    // Each login has its attempt reserved and its password hashed; the last of them lets the revocation through.
+    const USER_AUTHORITY = meanwhile("openSession", async () => {
+      asked += 1;
+      if (asked === 4) {
+        receipt = await revokeUser(user.id);
+        decide();
       }
+      await decided;
+    });
+    const logins = Array.from({ length: 4 }, () => signInWith({ USER_AUTHORITY }, user));
+    const refreshes = Array.from({ length: 4 }, () => refresh(user.refresh, { address: uniqueAddress() }));
+    for (const answer of await Promise.all(logins)) {
+      expect(answer).toMatchObject({ status: 503, body: { code: "unavailable" } });
+      expect(answer.headers.get("Retry-After")).not.toBeNull();
     }
+    expect(receipt).toMatchObject({ status: 200, body: { revoked: 1 } });
+    for (const answer of await Promise.all(refreshes)) {
+      if (answer.status !== 200) continue;
+      const next = await refresh(answer.body.refresh_token, { address: uniqueAddress() });
+      expect(next.body.code).toBe("refresh_token_revoked");
+      expect((await read({ ...user, access: answer.body.access_token })).body.code).toBe(
+        "access_token_revoked",
+      );
+    }
+    const again = await login(user);
+    expect((await read(again)).status, "its attempt was reserved afterwards, and no guess was wrong").toBe(
+      200,
+    );
+  });
+
+  it("LCK-06: a login that was overtaken is no wrong guess", async () => {
+    const user = await register();
+    const USER_AUTHORITY = meanwhile("openSession", () => revokeUser(user.id));
+    for (let i = 0; i < 6; i += 1) {
+      await login(user);
+      expect((await signInWith({ USER_AUTHORITY }, user)).status).toBe(503);
+    }
+    passSeconds(61);
+    expect((await signIn(user.username)).status).toBe(200);
+  });
+
+  it("a second step that it overtakes is refused, and its code stays good", async () => {
+    const user = await registerProtected();
+    const mfa_token = await mfaTokenOf(user);
+    const body = JSON.stringify({ mfa_token, code: codeOf(user.secret) });
+    const USER_AUTHORITY = meanwhile("openSession", () => revokeUser(user.id));
+    const init = { method: "POST", body, headers: { "CF-Connecting-IP": uniqueAddress() } };
+    expect((await askWith({ USER_AUTHORITY }, "/api/accounts/login/mfa", init)).status).toBe(503);
+    expect((await secondStep(mfa_token, codeOf(user.secret))).status).toBe(200);
+  });
+
+  it("REFRESH_TOKEN_TTL below ACCESS_TOKEN_TTL: the access token of a session that has idled out dies, too", async () => {
+    const user = await register();
+    const object = env.USER_AUTHORITY.getByName(String(user.id));
+    await rebind(object, { REFRESH_TOKEN_TTL: "6" });
+    const short = await login(user);
+    await ask("/api/accounts/logout", { token: user.access, body: { scope: "local" } });
+    passSeconds(7);
+    await runDurableObjectAlarm(object);
+    const verify = () =>
+      ask("/api/accounts/token/verify", { body: { token: short.access }, address: uniqueAddress() });
+    expect((await verify()).status).toBe(200);
+    const receipt = await revokeUser(user.id);
+    expect(receipt).toMatchObject({ status: 200, body: { revoked: 0 } });
+    expect((await verify()).body.code).toBe("access_token_revoked");
+    expect((await revokeUser(user.id)).body, "asking twice is asking once").toMatchObject({
+      revoked: 0,
+      epoch: receipt.body.epoch,
+    });
+  });
+
+  it("ADM-06: asked without effect, that is in the trail as well, each time", async () => {
+    const user = await register();
+    await revokeUser(user.id);
+    await revokeUser(user.id);
+    await revokeUser(user.id);
+    const query = "type = 'admin_action_without_effect' AND user_id = ?";
+    expect(await trail(query, [user.id], 2)).toHaveLength(2);
   });
 });
 
@@ -210,6 +279,7 @@ describe("GET /api/accounts/sessions/{id}/timeline", () => {
       "refreshed",
       "ended",
     ]);
+    expect(body.earlier_refreshes).toBe(0);
     expect(body.events[1]).toMatchObject({ client_changed: false });
     expect(body.events[2]).toMatchObject({ client_changed: true });
     expect(body.events[3]).toMatchObject({

@@ -7,19 +7,22 @@ import {
   denialTtlSeconds,
   GLOBAL_REVOCATION_KEY,
   isDenied,
+  isOfEarlierEra,
   KV_TTL_SECONDS_MIN,
   mergeDenials,
   revocationKey,
 } from "../../schema/revocation.ts";
 
 const sid = (n: number) => `session-${String(n).padStart(14, "0")}` as SessionId;
+/** Before any of the times below. */
+const EARLY = 0;
 const DENIAL: Denial = { epoch: 5, sids: { [sid(1)]: 1000, [sid(2)]: 2000 } };
 
 // Few sessions and epochs, so that denials and tokens meet.
 const aSid = fc.integer({ min: 1, max: 4 }).map(sid);
 const anEpoch = fc.nat({ max: 6 });
 const aDenial: fc.Arbitrary<Denial | null> = fc.option(
-  fc.record({ epoch: anEpoch, sids: fc.dictionary(aSid, fc.nat({ max: 5000 }), { maxKeys: 4 }) }),
+  fc.record({ epoch: anEpoch, sids: fc.dictionary(aSid, fc.integer({ min: 1, max: 5000 }), { maxKeys: 4 }) }),
 );
 const aToken = fc.record({ ep: anEpoch, sid: aSid });
 
@@ -43,31 +46,44 @@ describe("what a denial denies", () => {
   });
 });
 
+test("REV-02: a token is of an earlier era if its user was authenticated before everyone was revoked, however new it is", () => {
+  const made = (auth_time: number, iat: number) => isOfEarlierEra({ auth_time, iat }, 1000);
+  expect([made(999, 999), made(999, 1004), made(1000, 1000), made(1000, 1004)]).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ]);
+  expect(isOfEarlierEra({ auth_time: 1, iat: 1 }, 0), "nobody ever was").toBe(false);
+});
+
 describe("merging what is known with what is told", () => {
+  const merge = (one: Denial | null, other: Denial | null) => mergeDenials(one, other, EARLY);
+
   test("REV-07: the higher epoch and the sessions of both", () => {
-    expect(mergeDenials(DENIAL, { epoch: 4, sids: { [sid(3)]: 3000 } })).toEqual({
+    expect(merge(DENIAL, { epoch: 4, sids: { [sid(3)]: 3000 } })).toEqual({
       epoch: 5,
       sids: { [sid(1)]: 1000, [sid(2)]: 2000, [sid(3)]: 3000 },
     });
-    expect(mergeDenials(DENIAL, { epoch: 7, sids: {} })).toEqual({ epoch: 7, sids: DENIAL.sids });
+    expect(merge(DENIAL, { epoch: 7, sids: {} })).toEqual({ epoch: 7, sids: DENIAL.sids });
   });
 
   test("REV-07: with nothing it is what it was, and nothing with nothing is nothing", () => {
-    expect(mergeDenials(DENIAL, null)).toEqual(DENIAL);
-    expect(mergeDenials(null, DENIAL)).toEqual(DENIAL);
-    expect(mergeDenials(null, null)).toBeNull();
+    expect(merge(DENIAL, null)).toEqual(DENIAL);
+    expect(merge(null, DENIAL)).toEqual(DENIAL);
+    expect(merge(null, null)).toBeNull();
   });
 
   test("REV-07: a session that both name is kept for the longer of the two times", () => {
     const longer: Denial = { epoch: 5, sids: { [sid(1)]: 9000 } };
-    expect(mergeDenials(DENIAL, longer)?.sids[sid(1)]).toBe(9000);
-    expect(mergeDenials(longer, DENIAL)?.sids[sid(1)]).toBe(9000);
+    expect(merge(DENIAL, longer)?.sids[sid(1)]).toBe(9000);
+    expect(merge(longer, DENIAL)?.sids[sid(1)]).toBe(9000);
   });
 
   test("REV-07: over any denials, exactly what either denies is denied: nothing is taken back, nothing made up", () => {
     fc.assert(
       fc.property(aDenial, aDenial, aToken, (one, other, token) => {
-        const merged = mergeDenials(one, other);
+        const merged = merge(one, other);
         expect(isDenied(merged, token)).toBe(isDenied(one, token) || isDenied(other, token));
       }),
     );
@@ -77,17 +93,23 @@ describe("merging what is known with what is told", () => {
     fc.assert(
       fc.property(aDenial, aDenial, aDenial, aToken, (a, b, c, token) => {
         const denied = (denial: Denial | null) => isDenied(denial, token);
-        expect(denied(mergeDenials(a, b))).toBe(denied(mergeDenials(b, a)));
-        expect(denied(mergeDenials(mergeDenials(a, b), c))).toBe(denied(mergeDenials(a, mergeDenials(b, c))));
-        expect(mergeDenials(a, a)).toEqual(a);
+        expect(denied(merge(a, b))).toBe(denied(merge(b, a)));
+        expect(denied(merge(merge(a, b), c))).toBe(denied(merge(a, merge(b, c))));
+        expect(merge(a, a)).toEqual(a);
       }),
     );
+  });
+
+  test("a session is named until its last token has expired, whoever named it, and no longer", () => {
+    expect(mergeDenials(DENIAL, null, 999)).toEqual(DENIAL);
+    expect(mergeDenials(null, DENIAL, 1000)).toEqual({ epoch: 5, sids: { [sid(2)]: 2000 } });
+    expect(mergeDenials(DENIAL, { epoch: 6, sids: {} }, 2000)).toEqual({ epoch: 6, sids: {} });
   });
 
   test("neither of the two is written into", () => {
     const one = Object.freeze({ epoch: 1, sids: Object.freeze({ [sid(1)]: 1 }) });
     const other = Object.freeze({ epoch: 2, sids: Object.freeze({ [sid(2)]: 2 }) });
-    expect(mergeDenials(one, other)?.epoch).toBe(2);
+    expect(merge(one, other)?.epoch).toBe(2);
     expect(Object.keys(one.sids)).toEqual([sid(1)]);
   });
 });

@@ -165,7 +165,7 @@ export class Judge {
   /** After each command and alarm. */
   stepped(after: Snapshot, nowMs: number): void {
     const step = { before: this.#last, after, nowMs };
-    rows.checkForgotten(step, this.ledger, this.#report);
+    rows.checkForgotten(step, this.ledger, this.#policy, this.#report);
     rows.checkNeverBack(step, this.ledger, this.#report);
     const options = { ...this.#probe, policy: this.#policy, nowMs };
     rows.checkAcceptable(after, this.ledger, options, this.#report);
@@ -175,7 +175,7 @@ export class Judge {
 
   evicted(after: Snapshot, nowMs: number): void {
     const step = { before: this.#last, after, nowMs };
-    rows.checkForgotten(step, this.ledger, this.#report);
+    rows.checkForgotten(step, this.ledger, this.#policy, this.#report);
     rows.checkDurable(step, this.ledger, this.#report);
     this.#last = after;
   }

@@ -2,6 +2,7 @@
 import { decideExpiry } from "../../objects/user-authority/expiry.ts";
 import { decideOpen } from "../../objects/user-authority/open-session.ts";
 import { decideRefresh, type RefreshDecision } from "../../objects/user-authority/refresh.ts";
+import { denialTtlSeconds } from "../../schema/revocation.ts";
 import { toNumericDate } from "../../schema/time.ts";
 import type { Finding } from "./checkers.ts";
 import { type Decisions, REAL } from "./object-model.ts";
@@ -129,12 +130,13 @@ export const MUTANTS: readonly Mutant[] = [
     caughtAs: ["theft_outlived", "fork"],
   },
   {
-    name: "the alarm forgets a second too early",
+    name: "the alarm forgets a session whose last access token may be alive",
     decisions: {
       ...REAL,
-      decideExpiry: (families, epochMovedAt, now, ttl) => decideExpiry(families, epochMovedAt, now + 1, ttl),
+      decideExpiry: (families, epochMovedAt, now, ttl) =>
+        decideExpiry(families, epochMovedAt, now + denialTtlSeconds(ttl), ttl),
     },
-    caughtAs: ["not_durable", "false_sign_out"],
+    caughtAs: ["not_durable"],
   },
   {
     name: "a login moves the epoch back",

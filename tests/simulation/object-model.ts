@@ -100,7 +100,7 @@ export class ObjectModel implements Authority {
     }
     const live = this.#live(account, now);
     const answer = (revoked: number, epoch: number): contract.RevokeAnswer => {
-      return { kind: "revoked", revoked, epoch, at: now, denial: { epoch, sids: {} } };
+      return { kind: "revoked", revoked, isMoot: revoked === 0, epoch, at: now, denial: { epoch, sids: {} } };
     };
     if (scope.kind === "all") {
       if (live.length === 0) return answer(0, account.epoch);

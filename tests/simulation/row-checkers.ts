@@ -88,12 +88,21 @@ export function checkEvicted(step: Step, ledger: Ledger, cap: number, report: Re
     report("wrong_answer", "not the least recently used was evicted");
 }
 
-/** What the alarm forgets has expired, so that no token of it can still be good or needs to be told apart. */
-export function checkForgotten({ before, after, nowMs }: Step, ledger: Ledger, report: Report): void {
-  for (const { sid } of before.families) {
+/**
+ * What the alarm forgets has expired, so that no token of it can still be good or needs to be told
+ * apart; of what has not ended, also the last access token.
+ */
+export function checkForgotten(
+  { before, after, nowMs }: Step,
+  ledger: Ledger,
+  { accessTokenTtlSeconds }: SessionPolicy,
+  report: Report,
+): void {
+  for (const { sid, ended } of before.families) {
     const family = ledger.families.get(sid);
     if (family === undefined || after.families.some((row) => row.sid === sid)) continue;
-    if (toNumericDate(nowMs) < family.head.token.exp) report("not_durable", `${sid} was forgotten too early`);
+    const until = family.head.token.exp + (ended === null ? accessTokenTtlSeconds : 0);
+    if (toNumericDate(nowMs) < until) report("not_durable", `${sid} was forgotten too early`);
     ledger.end(family, "forgotten");
   }
 }

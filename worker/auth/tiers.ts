@@ -6,8 +6,14 @@ import { assert } from "../../schema/assert.ts";
 import type { AccessClaims } from "../../schema/claims.ts";
 import type { Config } from "../../schema/config.ts";
 import { type Budget, type LimitRule, RESERVATION_MS } from "../../schema/limits.ts";
-import { denialSchema, isDenied, mergeDenials, revocationKey } from "../../schema/revocation.ts";
-import { isFresh } from "../../schema/time.ts";
+import {
+  denialSchema,
+  isDenied,
+  isOfEarlierEra,
+  mergeDenials,
+  revocationKey,
+} from "../../schema/revocation.ts";
+import { isFresh, toNumericDate } from "../../schema/time.ts";
 import type { Bearer } from "../../schema/user-authority.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { readClockMs } from "../context.ts";
@@ -85,7 +91,7 @@ async function ask(
 ): Promise<TierVerdict> {
   const by = await bearerFrom(claims, env, ctx);
   const known = knownUser(claims.user_id);
-  if (claims.iat < by.revokedBefore || isDenied(known.denial, claims)) return REVOKED;
+  if (isOfEarlierEra(claims, by.revokedBefore) || isDenied(known.denial, claims)) return REVOKED;
   const { pool } = known;
   const rule: LimitRule = { name: "user", ...config.rates.user };
   let isPaid = payer === "nobody"; // then there is nothing to pay
@@ -135,11 +141,12 @@ async function askKv(env: Env, config: Config, claims: AccessClaims): Promise<Ti
   const known = knownUser(claims.user_id);
   const nowMs = readClockMs();
   try {
-    if (claims.iat < (await revokedBeforeByKv(env))) return REVOKED;
+    if (isOfEarlierEra(claims, await revokedBeforeByKv(env))) return REVOKED;
     if (!isFresh(known.kvReadAtMs, nowMs, KV_FRESH_MS)) {
       const key = revocationKey(claims.user_id);
       const value = await env.REVOCATIONS.get(key, { type: "json", cacheTtl: KV_CACHE_TTL_SECONDS });
-      known.denial = mergeDenials(known.denial, value === null ? null : denialSchema.parse(value));
+      const denial = value === null ? null : denialSchema.parse(value);
+      known.denial = mergeDenials(known.denial, denial, toNumericDate(nowMs));
       known.kvReadAtMs = nowMs;
     }
   } catch (error) {

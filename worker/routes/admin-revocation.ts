@@ -1,14 +1,20 @@
-/** An admin ends every session of a user, or of everyone (ASVS 7.4.5). Both may be asked twice. */
+/**
+ * An admin ends every session of a user, or of everyone (ASVS 7.4.5). Both may be asked twice. The
+ * user's object is asked first: what it knows ends also while D1 is down.
+ */
 import { z } from "@hono/zod-openapi";
 import { ERA_LEASE_MS } from "../../schema/global-epoch.ts";
-import { parseUserId } from "../../schema/ids.ts";
+import { parseUserId, type UserId } from "../../schema/ids.ts";
+import { isLegacyOpen } from "../../schema/legacy.ts";
 import { toIso } from "../../schema/time.ts";
+import type { UserState } from "../../schema/user-authority.ts";
+import { type UserRow, userState } from "../../schema/users.ts";
 import { tellWithoutEffect } from "../admin-audit.ts";
 import { actorOf } from "../auth/admin.ts";
 import { globalEpoch, reach, userAuthority } from "../authorities.ts";
-import type { App } from "../context.ts";
+import { type App, type AppContext, serviceOf } from "../context.ts";
 import { noteRevokedBefore, revokedBefore } from "../era.ts";
-import { Refusal } from "../http/problems.ts";
+import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
 import { noteDenial } from "../user-cache.ts";
@@ -22,7 +28,10 @@ const rules = { access: "admin" as const, tier: "confirmed" as const, limits: []
 const security = [{ bearer: [] }];
 
 const revokeUser = defineRoute(
-  { ...rules, cost: "1 D1 query, 1 UserAuthority call (3 rows written and 1 alarm, however many sessions)" },
+  {
+    ...rules,
+    cost: "1 UserAuthority call (3 rows written and 1 alarm, however many sessions); 1 D1 query for a user whose object knows of none, and 1 call more beside Django",
+  },
   {
     method: "post",
     path: "/api/admin/users/{id}/revoke-sessions",
@@ -65,7 +74,7 @@ const revokeAll = defineRoute(
 export function mountAdminRevocation(app: App): void {
   serve(app, revokeUser, async (c) => {
     const id = parseUserId(c.req.valid("param").id);
-    if (id === null || (await findWithProfile(c.env.DB, id)) === null) throw new Refusal("not_found");
+    if (id === null) throw new Refusal("not_found");
     const { client, requestId } = c.get("facts");
     const command = {
       by: null,
@@ -77,12 +86,18 @@ export function mountAdminRevocation(app: App): void {
       actor: actorOf(c),
       revokedBefore: await revokedBefore(c.env, c.executionCtx),
     };
-    const answer = await reach("user_authority", () => userAuthority(c.env, id).revoke(command));
+    const ask = (user?: UserState) =>
+      reach("user_authority", () => userAuthority(c.env, id).revoke({ ...command, ...(user && { user }) }));
+    let answer = await ask();
     if (answer.kind === "denied") {
-      // Never signed in, or long ago: there is nothing to end.
-      tellWithoutEffect(c, "revoke_sessions", id);
-      return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.get("facts").now }), 200);
+      const row = await findUnknown(c, id);
+      // Never signed in here, or long ago: only what Django gave them can be there to end.
+      if (row !== null && isLegacyOpen(serviceOf(c).config.legacy, c.get("facts").now))
+        answer = await ask(userState(row));
     }
+    if (answer.kind === "denied" || answer.isMoot) tellWithoutEffect(c, "revoke_sessions", id);
+    if (answer.kind === "denied")
+      return c.json(receiptOf({ revoked: 0, epoch: 0, at: c.get("facts").now }), 200);
     noteDenial(id, answer.denial);
     return c.json(receiptOf(answer), 200);
   });
@@ -97,4 +112,20 @@ export function mountAdminRevocation(app: App): void {
     await scheduler.wait(ERA_LEASE_MS + LEASE_MARGIN_MS);
     return c.json({ revoked_before: toIso(before) }, 200);
   });
+}
+
+/**
+ * Who it is that their object does not know: 404 if nobody. With D1 down nobody can tell, and there
+ * is nothing to end, unless Django may have given them something: then it is an outage.
+ */
+async function findUnknown(c: AppContext, id: UserId): Promise<UserRow | null> {
+  try {
+    const row = await findWithProfile(c.env.DB, id);
+    if (row === null) throw new Refusal("not_found");
+    return row;
+  } catch (error) {
+    const isOpen = isLegacyOpen(serviceOf(c).config.legacy, c.get("facts").now);
+    if (error instanceof Outage && !isOpen) return null;
+    throw error;
+  }
 }

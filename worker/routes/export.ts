@@ -19,7 +19,10 @@ import { timelineEventSchema, timelineEventView } from "../timeline-view.ts";
 import { findWithProfile } from "../users.ts";
 
 const moment = z.iso.datetime();
-const historySchema = sessionSchema.extend({ events: z.array(timelineEventSchema) });
+const historySchema = sessionSchema.extend({
+  events: z.array(timelineEventSchema),
+  earlier_refreshes: z.int(),
+});
 const exportSchema = z
   .object({
     exported_at: moment,
@@ -112,6 +115,7 @@ export function mountExport(app: App): void {
     const history = (one: SessionHistory) => ({
       ...sessionView(one, sid),
       events: one.events.map(timelineEventView),
+      earlier_refreshes: one.earlierRefreshes,
     });
     const document: z.infer<typeof exportSchema> = {
       exported_at: toIso(now),

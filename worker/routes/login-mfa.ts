@@ -8,6 +8,7 @@ import { tellBadToken } from "../abuse.ts";
 import { deviceOf, trackOf } from "../auth/device.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
 import { newTokenId } from "../entropy.ts";
+import { revokedBefore } from "../era.ts";
 import { type Attempt, guess } from "../guess.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
@@ -55,6 +56,7 @@ export function mountLoginMfa(app: App): void {
       await tellBadToken(c, mfa_token);
       throw new Refusal("invalid_mfa_token");
     }
+    if (token.iat < (await revokedBefore(c.env, c.executionCtx))) throw new Refusal("invalid_mfa_token");
     const { userId, wishes } = token;
     const [user, enrolment] = await Promise.all([
       findWithProfile(c.env.DB, userId),

@@ -7,6 +7,7 @@
  */
 import { z } from "@hono/zod-openapi";
 import { API_KEY_PREFIX } from "../../schema/api-keys.ts";
+import { isOfEarlierEra } from "../../schema/revocation.ts";
 import { checkKey, keyClaims, noteUse } from "../api-keys.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
@@ -109,7 +110,7 @@ async function introspect(c: AppContext, presented: string): Promise<Introspecti
     if (name.tokenId !== answer.newest) return INACTIVE;
     return { active: true, token_use: "refresh_token", ...said };
   }
-  if (token.claims.iat < by.revokedBefore) return INACTIVE;
+  if (isOfEarlierEra(token.claims, by.revokedBefore)) return INACTIVE;
   if (await isOutdated(c.env, c.executionCtx, token.claims)) return INACTIVE;
   const { role } = answer.user; // at this moment, not when the token was made
   return { active: true, token_use: "access_token", ...token.claims, token_type: "Bearer", role };

@@ -31,7 +31,10 @@ const route = defineRoute(
       query: z.object({ user_id: z.coerce.number().int().positive().optional() }),
     },
     responses: {
-      200: jsonAnswer("Its events, oldest first", z.object({ events: z.array(timelineEventSchema) })),
+      200: jsonAnswer(
+        "Its events, oldest first; `earlier_refreshes`: how many came before those that are kept",
+        z.object({ events: z.array(timelineEventSchema), earlier_refreshes: z.int() }),
+      ),
       ...problemAnswers(400, 401, 403, 404, 429, 503),
     },
   },
@@ -53,6 +56,7 @@ export function mountTimeline(app: App): void {
       throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
     }
     if (!isOwn) tellView(c, "timeline", userId);
-    return c.json({ events: answer.events.map(timelineEventView) }, 200);
+    const { events, earlierRefreshes } = answer;
+    return c.json({ events: events.map(timelineEventView), earlier_refreshes: earlierRefreshes }, 200);
   });
 }

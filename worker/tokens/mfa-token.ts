@@ -18,11 +18,19 @@ const MFA_TOKEN_TTL_SECONDS = 300;
 
 /** What the first step said about the session that the second one opens. */
 export type Wishes = { transport: "bearer" | "cookie"; deviceName: string | null };
-export type MfaToken = { id: TokenId; exp: NumericDate; userId: UserId; version: number; wishes: Wishes };
+export type MfaToken = {
+  id: TokenId;
+  iat: NumericDate;
+  exp: NumericDate;
+  userId: UserId;
+  version: number;
+  wishes: Wishes;
+};
 
 const claimsSchema = z.object({
   sub: z.string(),
   jti: z.string(),
+  iat: z.int(),
   exp: z.int(),
   user_version: z.int(),
   transport: z.enum(["bearer", "cookie"]),
@@ -36,7 +44,7 @@ export async function signMfaToken(
   wishes: Wishes,
   now: NumericDate,
 ): Promise<string> {
-  const claims: z.infer<typeof claimsSchema> & { iss: string; aud: string; iat: NumericDate } = {
+  const claims: z.infer<typeof claimsSchema> & { iss: string; aud: string } = {
     iss: service.issuer,
     aud: service.audience,
     sub: String(user.id),
@@ -62,9 +70,9 @@ export async function verifyMfaToken(
   const payload = await verifyOwnJwt(service, token, { typ: TYP, algorithm: ALGORITHM, key, now });
   const claims = claimsSchema.safeParse(payload);
   if (!claims.success) return null;
-  const { sub, jti, exp, user_version, transport, device_name } = claims.data;
+  const { sub, jti, iat, exp, user_version, transport, device_name } = claims.data;
   const userId = asUserId(Number(sub));
   const id = asTokenId(jti);
   if (userId === null || id === null) return null;
-  return { id, exp, userId, version: user_version, wishes: { transport, deviceName: device_name } };
+  return { id, iat, exp, userId, version: user_version, wishes: { transport, deviceName: device_name } };
 }

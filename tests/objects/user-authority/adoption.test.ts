@@ -75,6 +75,10 @@ describe("shown for the first time", () => {
     const era = { ...COMMAND, revokedBefore: NOW - 99 };
     expect(decideAdoption(ACCOUNT, [], undefined, era, NOW_MS, POLICY)).toEqual(denied);
     expect(opened({ ...COMMAND, revokedBefore: NOW - 100 })).toMatchObject({ generation: 1 });
+    const knows = { ...ACCOUNT, revokedBefore: NOW - 99 };
+    expect(decideAdoption(knows, [], undefined, COMMAND, NOW_MS, POLICY), "an edge that knows less").toEqual(
+      denied,
+    );
   });
 
   it("opens nothing for who is inactive, deleted, or known in a newer state", () => {

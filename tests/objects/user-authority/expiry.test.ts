@@ -26,10 +26,11 @@ const decide = (families: readonly Kept[], epochMovedAt: number, now: number) =>
   decideExpiry(families, epochMovedAt, now, ACCESS_TTL);
 
 describe("what is forgotten", () => {
-  test("DUR-05: a session is kept until the second in which its newest token expires", () => {
-    expect(decide([open(1, NOW + 1)], LONG_AGO, NOW)).toEqual({ forget: [], nextAt: NOW + 1 });
-    expect(decide([open(1, NOW)], LONG_AGO, NOW)).toEqual({ forget: [sid(1)], nextAt: null });
-    expect(decide([open(1, NOW - 1)], LONG_AGO, NOW)).toEqual({ forget: [sid(1)], nextAt: null });
+  test("DUR-05, REV-02: a session is kept until no token of it can be alive: an access token made in its last second is the last", () => {
+    const over = NOW - DENIAL_TTL;
+    expect(decide([open(1, over + 1)], LONG_AGO, NOW)).toEqual({ forget: [], nextAt: NOW + 1 });
+    expect(decide([open(1, over)], LONG_AGO, NOW)).toEqual({ forget: [sid(1)], nextAt: null });
+    expect(decide([open(1, over - 1)], LONG_AGO, NOW)).toEqual({ forget: [sid(1)], nextAt: null });
   });
 
   test("REF-05: a session that ended is kept for as long, so that a replay is told from a forgery", () => {
@@ -45,7 +46,8 @@ describe("what is forgotten", () => {
   });
 
   test("each session by itself: what is due goes, the nearest of the rest says when to look again", () => {
-    const families = [open(1, NOW + 50), open(2, NOW), ended(3, NOW - 10, NOW - 5), open(4, NOW + 20)];
+    const over = NOW - DENIAL_TTL;
+    const families = [open(1, over + 50), open(2, over), ended(3, NOW - 10, NOW - 5), open(4, over + 20)];
     expect(decide(families, LONG_AGO, NOW)).toEqual({ forget: [sid(2)], nextAt: NOW + 20 });
   });
 });
@@ -62,7 +64,8 @@ describe("when to look again", () => {
   });
 
   test("a moved epoch keeps no session beyond its own time", () => {
-    expect(decide([open(1, NOW)], NOW, NOW)).toEqual({ forget: [sid(1)], nextAt: NOW + DENIAL_TTL });
+    const over = open(1, NOW - DENIAL_TTL);
+    expect(decide([over], NOW, NOW)).toEqual({ forget: [sid(1)], nextAt: NOW + DENIAL_TTL });
   });
 });
 
@@ -87,7 +90,8 @@ test("DUR-04, DUR-05: over any sessions, each is forgotten once and in time, nev
         const { forget, nextAt } = decide(left, NOW + movedIn, now);
         for (const family of left.filter((one) => forget.includes(one.sid))) {
           expect(family.expiresAt).toBeLessThanOrEqual(now);
-          if (family.ended !== null) expect(family.ended.at + DENIAL_TTL).toBeLessThanOrEqual(now);
+          if (family.ended === null) expect(family.expiresAt + DENIAL_TTL).toBeLessThanOrEqual(now);
+          else expect(family.ended.at + DENIAL_TTL).toBeLessThanOrEqual(now);
         }
         forgotten.push(...forget);
         left = left.filter((one) => !forget.includes(one.sid));

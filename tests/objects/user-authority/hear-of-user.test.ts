@@ -169,8 +169,16 @@ describe("a user who was never heard of", () => {
       epoch: NOW,
       revokedBefore: 9,
       erasedAt: null,
-      epochHistory: [],
+      epochHistory: [{ epoch: NOW, at: NOW, reason: "role_changed" }],
     });
+  });
+
+  test("REV-02: that all of theirs has ended is remembered, for what Django gave them; else there is no such end", () => {
+    const history = (sessions: HearOfUser["sessions"]) =>
+      decideHearing(null, [], news(sessions), NOW).account.epochHistory;
+    expect(history("end")).toHaveLength(1);
+    expect(history("end_others"), "with no session of the asker's, all others are all").toHaveLength(1);
+    expect([history("keep"), history("distrust")]).toEqual([[], []]);
   });
 });
 

@@ -1,9 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Account, Family, SessionPolicy } from "../../../objects/user-authority/family.ts";
+import {
+  type Account,
+  type Family,
+  inEra,
+  isLive,
+  type SessionPolicy,
+} from "../../../objects/user-authority/family.ts";
 import { decideOpen } from "../../../objects/user-authority/open-session.ts";
 import type { SessionId, TokenId, UserId } from "../../../schema/ids.ts";
-import type { OpenSession, UserState } from "../../../schema/user-authority.ts";
+import type { EndReason, OpenSession, UserState } from "../../../schema/user-authority.ts";
 
 const NOW = 1_800_000_000;
 const POLICY: SessionPolicy = {
@@ -175,8 +181,41 @@ describe("the global epoch", () => {
     expect(family.createdAt).toBeGreaterThanOrEqual(account.revokedBefore);
   });
 
+  test("REV-02: it ends what was proven before it, though it begins after it", () => {
+    const attempt = { ticket: token(9), track: "strangers" as const, at: NOW - 3, epoch: 5 };
+    const open = (revokedBefore: number) =>
+      decideOpen(ACCOUNT, [], { ...login(ADA, revokedBefore), attempt }, NOW, POLICY);
+    expect(open(NOW - 2)).toEqual({ kind: "denied", reason: "stale" });
+    expect(open(NOW - 3)).toMatchObject({ kind: "open", family: { createdAt: NOW, authTime: NOW - 3 } });
+    const decision = open(0); // by an edge that has not heard of it yet
+    if (decision.kind !== "open") throw new Error(decision.reason);
+    expect(isLive(decision.family, inEra(decision.account, NOW - 2), NOW)).toBe(false);
+  });
+
   test("one that is past changes no date", () => {
     expect(opened(ACCOUNT, [], login(ADA, NOW), NOW, POLICY).family.createdAt).toBe(NOW);
+  });
+});
+
+describe("sessions that are revoked while the password is being hashed", () => {
+  const reservedAt = (epoch: number) => ({
+    ...login(),
+    attempt: { ticket: token(9), track: "strangers" as const, at: NOW, epoch },
+  });
+  const moved = (reason: EndReason) => ({ ...ACCOUNT, epochHistory: [{ epoch: 5, at: NOW, reason }] });
+
+  test.for(["logout", "ended_by_owner", "ended_by_admin"] as const)(
+    "REV-02: by %s: the login is stale, also within one second",
+    (reason) => {
+      expect(decideOpen(moved(reason), [], reservedAt(4), NOW, POLICY)).toMatchObject({ reason: "stale" });
+      expect(decideOpen(moved(reason), [], reservedAt(0), NOW, POLICY)).toMatchObject({ reason: "stale" });
+      expect(decideOpen(moved(reason), [], reservedAt(5), NOW, POLICY).kind).toBe("open");
+    },
+  );
+
+  test("a change of the user is told apart by its version: who read the newest one is in", () => {
+    for (const reason of ["password_reset", "user_inactive", "role_changed"] as const)
+      expect(decideOpen(moved(reason), [], reservedAt(4), NOW, POLICY).kind).toBe("open");
   });
 });
 

@@ -126,7 +126,7 @@ describe("the newest token", () => {
 
   test("a refresh in a second that the global epoch ended is dated by the end of that second", () => {
     const account = { ...ACCOUNT, revokedBefore: NOW + 61 };
-    const family = { ...FAMILY, createdAt: NOW + 61 };
+    const family = { ...FAMILY, createdAt: NOW + 61, authTime: NOW + 61 };
     expect(rotated(family, present(4), NOW_MS + 60_500, POLICY, account)).toMatchObject({
       issuedAt: NOW + 61,
       expiresAt: NOW + 61 + 86_400,

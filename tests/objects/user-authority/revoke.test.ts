@@ -7,7 +7,8 @@ import {
   isConfirmed,
   isLive,
 } from "../../../objects/user-authority/family.ts";
-import { moveEpoch } from "../../../objects/user-authority/revoke.ts";
+import { mayDjangoBeBelieved, moveEpoch } from "../../../objects/user-authority/revoke.ts";
+import { timelineOf } from "../../../objects/user-authority/timeline.ts";
 import type { SessionId, TokenId, UserId } from "../../../schema/ids.ts";
 import { END_REASONS } from "../../../schema/user-authority.ts";
 
@@ -75,7 +76,7 @@ describe("ending every session", () => {
     const families = fc.array(
       fc.record({
         epoch: fc.integer({ min: 0, max: 20 }),
-        createdAt: fc.integer({ min: 0, max: NOW + 1000 }),
+        authTime: fc.integer({ min: 0, max: NOW + 1000 }),
       }),
     );
     fc.assert(
@@ -93,6 +94,46 @@ describe("ending every session", () => {
         }
       }),
     );
+  });
+});
+
+describe("the timeline", () => {
+  const begun = { ...FAMILY, epoch: 5 };
+  const endOf = (account: Account) => timelineOf(begun, account, NOW + 100).events.at(-1);
+
+  test("a session ended by the move that is kept says why; one whose move may be forgotten says only that it ended", () => {
+    let account = moveEpoch(ACCOUNT, "ended_by_admin", NOW + 1);
+    expect(endOf(account)).toMatchObject({ at: NOW + 1, reason: "ended_by_admin" });
+    for (let i = 2; i <= 19; i += 1) account = moveEpoch(account, "logout", NOW + i);
+    expect(endOf(account)).toMatchObject({ reason: "ended_by_admin" });
+    for (let i = 20; i <= 25; i += 1) account = moveEpoch(account, "logout", NOW + i);
+    expect(endOf(account)).toMatchObject({ type: "ended", at: NOW + 6, reason: "revoked" });
+    const later = { ...begun, epoch: 29 };
+    expect(timelineOf(later, account, NOW + 100).events.at(-1)).toMatchObject({
+      at: NOW + 25,
+      reason: "logout",
+    });
+  });
+
+  test("says how many refreshes came before those that are kept", () => {
+    const history = (n: number) =>
+      Array.from({ length: n }, (_, i) => ({ at: NOW + i, clientChanged: false }));
+    const told = (refreshes: number, kept: number) =>
+      timelineOf({ ...begun, generation: refreshes, history: history(kept) }, ACCOUNT, NOW).earlierRefreshes;
+    expect([told(0, 0), told(49, 49), told(50, 50), told(51, 50), told(90, 50)]).toEqual([0, 0, 0, 1, 40]);
+  });
+});
+
+describe("what else there is to end", () => {
+  const legacy = { secretKey: "", endsAt: NOW + 10, isKeyPublic: false, sessions: "exchange" as const };
+
+  test("REV-02: what Django gave since the last move, while anything of Django's is accepted", () => {
+    const moved = moveEpoch(ACCOUNT, "logout", NOW);
+    expect(mayDjangoBeBelieved(ACCOUNT, legacy, NOW)).toBe(true);
+    expect(mayDjangoBeBelieved(moved, legacy, NOW), "that second is over").toBe(false);
+    expect(mayDjangoBeBelieved(moved, legacy, NOW + 1)).toBe(true);
+    expect(mayDjangoBeBelieved(moved, legacy, NOW + 10)).toBe(false);
+    expect(mayDjangoBeBelieved(ACCOUNT, null, NOW)).toBe(false);
   });
 });
 
