@@ -132,6 +132,7 @@ export class Sessions {
       return answer(0, first);
     }
     if (by !== null && !this.#isConfirmed(by, account, now)) return REVOKED;
+    if (account.erasedAt !== null) return UNKNOWN;
     if (scope.kind === "all") {
       const count = this.#state.liveCount(account, now);
       const hasIdled = this.#state.hasIdledSince(

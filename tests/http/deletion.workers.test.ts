@@ -91,6 +91,9 @@ describe("an account that is deleted", () => {
     for (const table of ["profiles", "mailed_tokens", "api_keys"])
       expect(await count(table, user.id)).toBe(0);
     expect((await remove(user)).body.code).toBe("access_token_revoked");
+    const operator = { Authorization: `Bearer ${env.ADMIN_TOKEN}` };
+    const path = `/api/admin/users/${user.id}/revoke-sessions`;
+    expect((await ask(path, { body: {}, headers: operator, address: uniqueAddress() })).status).toBe(404);
   });
 
   it("leaves nothing of the user in the object but the id, and KV denies the tokens", async () => {
