@@ -42,7 +42,8 @@ export async function findUsers(
 }
 
 export type UserChange = { role: string | null; isActive: boolean | null };
-type Pending = { version: number; actor: string };
+/** `ends_sessions`: the import changed the password, too. */
+type Pending = { version: number; actor: string; ends_sessions: number };
 type Asked = Pick<HearOfUser, "client" | "requestId"> & { now: NumericDate };
 /** `pending`: what the user's object must still hear, of this change or an earlier one. */
 export type ChangedUser =
@@ -96,7 +97,7 @@ export async function changeUser(
         )
         .bind(id, event, asked.now),
       db.prepare(`SELECT ${COLUMNS} FROM users WHERE id = ?`).bind(id),
-      db.prepare("SELECT version, actor FROM user_changes WHERE user_id = ?").bind(id),
+      db.prepare("SELECT version, actor, ends_sessions FROM user_changes WHERE user_id = ?").bind(id),
       db.prepare("SELECT 1 FROM deletions WHERE user_id = ?").bind(id),
     ]),
   );
@@ -115,14 +116,14 @@ export async function changeUser(
 export async function tellChange(
   env: Env,
   row: UserRow,
-  { version, actor }: Pending,
+  { version, actor, ends_sessions }: Pending,
   origin: Asked & Pick<HearOfUser, "revokedBefore">,
 ): Promise<HearOfUserAnswer> {
   const { now, ...from } = origin;
   const isActive = row.is_active === 1;
   const answer = await tellOf(env, row, {
-    sessions: isActive ? "distrust" : "end",
-    reason: isActive ? "role_changed" : "user_inactive",
+    sessions: isActive && ends_sessions === 0 ? "distrust" : "end",
+    reason: !isActive ? "user_inactive" : ends_sessions === 0 ? "role_changed" : "password_changed",
     by: null,
     note: actor,
     actor,
@@ -162,17 +163,18 @@ function changeEvent(
  */
 export async function tellUntold(env: Env, now: NumericDate): Promise<void> {
   const { results } = await env.DB.prepare(
-    `SELECT ${COLUMNS}, told_version, actor
-     FROM (SELECT user_id, version AS told_version, actor, at FROM user_changes WHERE at <= ? ORDER BY at LIMIT ?)
+    `SELECT ${COLUMNS}, told_version, actor, ends_sessions
+     FROM (SELECT user_id, version AS told_version, actor, at, ends_sessions FROM user_changes WHERE at <= ? ORDER BY at LIMIT ?)
      JOIN users ON users.id = user_id ORDER BY at`,
   )
     .bind(now - UNTOLD_AFTER_SECONDS, UNTOLD_MAX)
-    .all<UserRow & { told_version: number; actor: string }>();
+    .all<UserRow & { told_version: number; actor: string; ends_sessions: number }>();
   const faults: unknown[] = [];
   for (const row of results) {
     const requestId = `${row.id}.untold.${row.told_version}`;
     const origin = { client: NO_CLIENT, requestId, revokedBefore: 0, now };
-    const pending = { version: row.told_version, actor: row.actor };
+    const { told_version: version, actor, ends_sessions } = row;
+    const pending = { version, actor, ends_sessions };
     await tellChange(env, row, pending, origin).catch((fault: unknown) => faults.push(fault));
   }
   if (faults.length > 0) throw new Error(`${faults.length} changes could not be told`, { cause: faults[0] });

@@ -22,7 +22,8 @@ const TELLING: readonly (readonly [string, string])[] = [
 
 /** Yields every row of a table that can be told. Throws `SourceError`, also for a header of no table of Django. */
 export async function* readCsv(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DjangoRecord> {
-  const text = Readable.from(textOf(chunks));
+  const end = { hasNewline: false };
+  const text = Readable.from(textOf(chunks, end));
   const rows = text.pipe(
     parse({
       info: true,
@@ -40,6 +41,8 @@ export async function* readCsv(chunks: AsyncIterable<Uint8Array>): AsyncGenerato
   for (let row = await next(source); row !== null; row = await next(source)) {
     yield recordOf(table, columns, row.record, `line ${row.info.lines}`);
   }
+  if (!end.hasNewline)
+    throw new SourceError("the last line has no end: the file may have been cut off in it");
 }
 
 type Row = { record: unknown[]; info: InfoRecord };
@@ -72,6 +75,12 @@ function tableOf(columns: readonly string[]): string {
   throw new SourceError("line 1: these are no columns of a table of Django that is read");
 }
 
-async function* textOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-  for await (const { text } of linesOf(chunks)) yield text;
+async function* textOf(
+  chunks: AsyncIterable<Uint8Array>,
+  end: { hasNewline: boolean },
+): AsyncGenerator<string> {
+  for await (const { text } of linesOf(chunks)) {
+    end.hasNewline = text.endsWith("\n");
+    yield text;
+  }
 }

@@ -12,6 +12,7 @@ export type Digests = { readonly source: string; readonly account: string; reado
 
 /** A user as found here, with what the last import took over: null for an account that was made here. */
 export type PresentUser = Omit<UserRow, "has_second_factor" | "password_version"> & {
+  readonly username_key: string;
   readonly email_key: string | null;
   readonly first_name: string | null;
   readonly last_name: string | null;
@@ -31,7 +32,7 @@ export type Present = {
 /** What an existing account becomes: all columns, of which some keep their values. */
 export type Update = Pick<
   ImportedUser,
-  "email" | "email_key" | "role" | "created_at" | "password_hash" | "last_login"
+  "username" | "username_key" | "email" | "email_key" | "role" | "created_at" | "password_hash" | "last_login"
 > & {
   readonly is_active: number;
   /** Null where the names stay as they are. */
@@ -45,42 +46,62 @@ export type ImportDecision =
   | { readonly kind: "unchanged" }
   | { readonly kind: "refused"; readonly reason: string };
 
+const OTHER_NAME = "the id belongs to an account with another name here";
 const PASSWORD_STAYS = "password changed in Django, but also changed here: stays as it is here";
 
-/** Decides one user. A change on both sides is refused, except that a conflict over the password keeps only that. */
+/**
+ * Decides one user. A change on both sides is refused, except that a conflict over the password keeps only that, and a
+ * new name that another account has here keeps only the old name.
+ */
 export function decideImport(row: ImportedUser, present: Present): ImportDecision {
   const { byId, idOfUsername, isDeleted } = present;
-  const next = digestsOf(row);
   if (byId === null) {
     if (isDeleted) return refused("deleted here since it was imported");
     if (idOfUsername !== null) return refused(`the user name belongs to account ${idOfUsername} here`);
-    return { kind: "imported", digests: next };
+    return { kind: "imported", digests: digestsOf(row) };
   }
-  if (byId.username !== row.username) return refused("the id belongs to an account with another name here");
-  if (byId.imported === null) return refused("id and name belong to an account that was made here");
+  if (byId.imported === null) {
+    const isNamesake = byId.username === row.username;
+    return refused(isNamesake ? "id and name belong to an account that was made here" : OTHER_NAME);
+  }
+  const { username, username_key } = byId;
+  if (idOfUsername === null || idOfUsername === byId.id) return decideChange(row, byId, byId.imported, null);
+  const nameStays = `renamed in Django to the name of account ${idOfUsername} here: keeps its name`;
+  return decideChange({ ...row, username, username_key }, byId, byId.imported, nameStays);
+}
 
-  const base = byId.imported;
-  if (next.source === base.source) return { kind: "unchanged" };
-  const here = digestsOf({ ...byId, profile: profileOf(byId) });
-  const account = merge(base.account, here.account, next.account);
+/** Decides about an account that was imported; `nameStays` says why it may not have Django's name. */
+function decideChange(
+  row: ImportedUser,
+  here: PresentUser,
+  base: Digests,
+  nameStays: string | null,
+): ImportDecision {
+  const next = digestsOf(row);
+  if (next.source === base.source) return nameStays === null ? { kind: "unchanged" } : refused(nameStays);
+  const now = digestsOf({ ...here, profile: profileOf(here) });
+  const account = merge(base.account, now.account, next.account);
   // A hash that was merely renewed is still of the password that was taken over.
-  const isRenewed = byId.renewedDigest === here.password;
-  const password = merge(base.password, isRenewed ? base.password : here.password, next.password);
-  const last_login = later(byId.last_login, row.last_login);
+  const isRenewed = here.renewedDigest === now.password;
+  const password = merge(base.password, isRenewed ? base.password : now.password, next.password);
+  const last_login = later(here.last_login, row.last_login);
   if (account === "conflict") return refused("changed in Django and here since it was imported");
 
-  const nothingElse = account === "keep" && last_login === byId.last_login;
-  if (password === "conflict" && nothingElse) return refused(PASSWORD_STAYS);
-  if (password === "keep" && nothingElse) return { kind: "unchanged" };
+  const notes = [nameStays, password === "conflict" ? PASSWORD_STAYS : null].filter((note) => note !== null);
+  const nothingElse = account === "keep" && last_login === here.last_login;
+  if (nothingElse && password !== "take") {
+    return notes.length === 0 ? { kind: "unchanged" } : refused(notes.join("; "));
+  }
   // A conflict that was not resolved is to be told again, so what it is measured by stays.
   const digests = password === "conflict" ? { ...base, account: next.account } : next;
-  const { email, email_key, role, is_active, created_at } = account === "take" ? row : byId;
+  const taken = account === "take" ? row : here;
+  const { username, username_key, email, email_key, role, is_active, created_at } = taken;
   const update: Update = {
-    ...{ email, email_key, role, is_active, created_at, last_login, digests },
-    password_hash: password === "take" ? row.password_hash : byId.password_hash,
-    profile: account === "take" ? newNames(row, byId) : null,
+    ...{ username, username_key, email, email_key, role, is_active, created_at, last_login, digests },
+    password_hash: password === "take" ? row.password_hash : here.password_hash,
+    profile: account === "take" ? newNames(row, here) : null,
   };
-  return { kind: "updated", update, notes: password === "conflict" ? [PASSWORD_STAYS] : [] };
+  return { kind: "updated", update, notes };
 }
 
 type Digestible = Pick<

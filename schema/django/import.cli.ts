@@ -36,7 +36,12 @@ async function run({ files, format, target, dryRun, report }: Arguments): Promis
   const source = () => recordsOf(files, format);
   progress.begin("records read", null);
   const counts = await survey(source, stage, () => progress.add());
+  const absent = JUDGED.filter((table) => counts[table] === 0);
+  for (const table of absent) progress.say(`no record of ${table} in the export`);
   const output = report === undefined ? null : openReport(report);
+  const tell = (line: object) => {
+    if (output !== null) writeSync(output, `${JSON.stringify(line)}\n`);
+  };
   const database = await openTarget(target, dryRun);
   try {
     const tally = new Tally(JUDGED);
@@ -45,8 +50,9 @@ async function run({ files, format, target, dryRun, report }: Arguments): Promis
       "records",
       Object.values(counts).reduce((sum, count) => sum + count, 0),
     );
+    for (const table of absent) tell({ table, verdict: "absent" });
     for await (const row of takeOver(source, stage, counts, options)) {
-      if (output !== null) writeSync(output, `${JSON.stringify(row)}\n`);
+      tell(row);
       tally.add(row);
       progress.add();
       if (row.verdict === "refused" && tally.refused <= REFUSALS_SHOWN_MAX) {
@@ -55,7 +61,7 @@ async function run({ files, format, target, dryRun, report }: Arguments): Promis
       }
     }
     progress.end();
-    console.log(JSON.stringify({ files, dry_run: dryRun, ...tally.summary() }));
+    console.log(JSON.stringify({ files, dry_run: dryRun, ...tally.summary(), absent }));
   } finally {
     database?.close();
     if (output !== null) closeSync(output);

@@ -4,13 +4,20 @@
  */
 import { linesOf } from "./lines.ts";
 import { type DjangoRecord, recordOf, SourceError } from "./record.ts";
-import { bareName, copyFields, Statement, valueTuples } from "./sql-text.ts";
+import { bareName, copyFields, NAME, Statement, valueTuples } from "./sql-text.ts";
 
 /** Code units. A statement of `--rows-per-insert` is held whole. */
 const STATEMENT_LENGTH_MAX = 16 * 1024 * 1024;
-const COPY = /^COPY ([^\s(]+)\s*(?:\(([^)]*)\))? FROM stdin;/;
-const INSERT = /^INSERT INTO (?:ONLY )?([^\s(]+)\s*(?:\(([^)]*)\))?\s*(?:OVERRIDING \w+ VALUE )?\s*VALUES\s*/;
-const CREATE = /^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?([^\s(]+)\s*\(\n([\s\S]*)\)/;
+const LIST = String.raw`(?:\(([^)]*)\))?`;
+const COPY = new RegExp(String.raw`^COPY (${NAME})\s*${LIST} FROM stdin;`);
+const INSERT = new RegExp(
+  String.raw`^INSERT INTO (?:ONLY )?(${NAME})\s*${LIST}\s*(?:OVERRIDING \w+ VALUE )?\s*VALUES\s*`,
+);
+const CREATE = new RegExp(
+  String.raw`^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(${NAME})\s*\(\n([\s\S]*)\)`,
+);
+/** How `pg_dump` begins and ends its text, and `pg_dumpall` the whole of several. */
+const MARK = /^-- (PostgreSQL database (?:cluster )?dump)( complete)?\s*$/;
 const ENCODING = /^SET client_encoding = '([^']*)'/;
 const COLUMN = /^\s+("[^"]+"|[a-z_][\w$]*)\s/;
 
@@ -22,6 +29,7 @@ export async function* readPgDump(
   const columnsOf = new Map<string, string[]>();
   let copying: { table: string; columns: string[]; isRead: boolean } | null = null;
   let statement: { follow: Statement; text: string; line: number } | null = null;
+  const begun = new Set<string>();
   for await (const { text, number } of linesOf(chunks)) {
     const place = `line ${number}`;
     if (copying !== null) {
@@ -37,6 +45,10 @@ export async function* readPgDump(
       continue;
     }
     if (statement === null) {
+      const [, mark, complete] = MARK.exec(text) ?? [];
+      if (mark !== undefined && complete !== undefined) begun.delete(mark);
+      else if (mark !== undefined && begun.has(mark)) throw new SourceError(unfinished(place, mark));
+      else if (mark !== undefined) begun.add(mark);
       // Between statements: empty lines, comments, and psql's own commands.
       if (/^\s*(?:--.*)?\s*$/.test(text) || text.startsWith("\\")) continue;
       statement = { follow: new Statement(), text: "", line: number };
@@ -57,6 +69,11 @@ export async function* readPgDump(
   if (copying !== null) throw new SourceError(`the file ends inside of the table ${copying.table}`);
   if (statement !== null)
     throw new SourceError(`the file ends inside of the statement of line ${statement.line}`);
+  for (const mark of begun) throw new SourceError(unfinished("the end of the file", mark));
+}
+
+function unfinished(place: string, mark: string): string {
+  return `${place}: the dump before it was cut off: it does not end with "-- ${mark} complete"`;
 }
 
 function noteOther(statement: string, columnsOf: Map<string, string[]>, place: string): void {

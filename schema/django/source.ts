@@ -12,7 +12,8 @@ export const FORMATS = ["dumpdata", "csv", "pg_dump", "sqlite"] as const;
 export type Format = (typeof FORMATS)[number];
 
 const HEAD_BYTES = 65_536;
-const SQL = /^(?:--|SET |COPY |INSERT INTO |CREATE |BEGIN|\\restrict)/m;
+const SQL = /^(?:--|SET |COPY |INSERT INTO |CREATE |BEGIN|\\restrict)/;
+const CSV_HEADER = /^"?[a-z_]+"?(?:,"?[a-z_]+"?)+\r?(?:\n|$)/;
 
 /** Yields the records of all the files, in their order; each says in which it is. Throws `SourceError` that does, too. */
 export async function* recordsOf(
@@ -47,9 +48,9 @@ export function recogniseFormat(head: Uint8Array): Format {
   const begin = text.trimStart();
   if (begin === "") return refuse("the file is empty");
   if (begin.startsWith("[") || begin.startsWith("{")) return "dumpdata";
-  if (SQL.test(text)) return "pg_dump";
-  const [header = ""] = begin.split(/\r?\n/, 1);
-  if (/^"?[a-z_]+"?(?:,"?[a-z_]+"?)+$/.test(header)) return "csv";
+  // The beginning alone: what follows may be anything that somebody wrote of themselves.
+  if (CSV_HEADER.test(begin)) return "csv";
+  if (SQL.test(begin)) return "pg_dump";
   return refuse("line 1: neither JSON of dumpdata, CSV with a header, text of pg_dump nor SQLite");
 }
 

@@ -8,6 +8,9 @@ const COPY_ESCAPE = /\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|([\s\S]))/g;
 const CONTROL: Record<string, string> = { b: "\b", f: "\f", n: "\n", r: "\r", t: "\t", v: "\v" };
 const TOKEN = /\s*(?:(E?)'((?:[^']|'')*)'|([(),;])|([^\s(),;']+(?:\s+[A-Za-z][^\s(),;']*)*))/gy;
 
+/** The end of an `INSERT` of `pg_dump --on-conflict-do-nothing`. */
+const ON_CONFLICT = "ON CONFLICT DO NOTHING";
+
 /** Follows a statement line by line: quotes, dollar quotes and comments may hold anything. */
 export class Statement {
   #inside: string | null = null;
@@ -60,7 +63,7 @@ export function valueTuples(text: string): Value[][] | null {
       tuples.push(tuple);
       tuple = null;
     } else if (mark === ";" && tuple === null) return tuples;
-    else if (mark === ",") continue;
+    else if (mark === "," || (tuple === null && word === ON_CONFLICT)) continue;
     else if (tuple === null || mark !== undefined) return null;
     else if (quoted !== undefined) tuple.push(literal(quoted, escaped === "E"));
     else {
@@ -83,6 +86,9 @@ function constant(word: string): Value | undefined {
   if (lower === "true" || lower === "false") return lower === "true";
   return /^-?\d+(?:\.\d+)?$/.test(word) ? Number(word) : undefined;
 }
+
+/** A name with or without its schema, as a part of an expression: quoted parts may hold spaces and brackets. */
+export const NAME = String.raw`(?:"[^"]*"|[^\s("])+`;
 
 /** The last part of a name with its schema, without quotes. */
 export function bareName(name: string): string {

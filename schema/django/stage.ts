@@ -4,12 +4,24 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import type { Membership } from "./roles.ts";
-import { BLACKLIST_TABLE, type DjangoUser, type Entry, GROUP_TABLE, USER_TABLE } from "./tables.ts";
+import {
+  BLACKLIST_TABLE,
+  type DjangoUser,
+  type Entry,
+  GROUP_TABLE,
+  MEMBER_TABLE,
+  type Misfit,
+  PERMITTED_TABLE,
+  USER_TABLE,
+} from "./tables.ts";
+import { decideUser } from "./users.ts";
 
 const CACHE_KIB = 8_192;
 
 export type Group = { readonly pk: number | null; readonly name: string };
 export type Blacklisting = { readonly pk: number; readonly token: number };
+
+const NO_RIGHTS = { role: "user", notes: [] };
 
 export class Stage implements Disposable {
   /** Without a name it is a temporary file, deleted when it is closed and when the process ends in any way. */
@@ -26,6 +38,7 @@ export class Stage implements Disposable {
       CREATE TABLE groups (pk INTEGER UNIQUE, name TEXT NOT NULL);
       CREATE TABLE members (user_id INTEGER, group_id INTEGER, PRIMARY KEY (user_id, group_id)) WITHOUT ROWID;
       CREATE TABLE permitted (user_id INTEGER PRIMARY KEY);
+      CREATE TABLE misfits (place TEXT NOT NULL, of_table TEXT NOT NULL, reason TEXT NOT NULL);
       CREATE TABLE blacklist (token INTEGER PRIMARY KEY, pk INTEGER NOT NULL, is_found INTEGER NOT NULL DEFAULT 0);`);
     const prepare = (sql: string) => this.#db.prepare(sql);
     this.#statements = {
@@ -38,6 +51,13 @@ export class Stage implements Disposable {
       groups: prepare("SELECT pk, name FROM groups ORDER BY rowid"),
       addMember: prepare("INSERT INTO members VALUES (?, ?) ON CONFLICT DO NOTHING"),
       groupsOf: prepare("SELECT group_id FROM members WHERE user_id = ?"),
+      strangers: prepare(`
+        SELECT '${MEMBER_TABLE}' AS of_table, user_id, 'user ' || user_id || ', group ' || group_id AS place
+        FROM members WHERE user_id NOT IN (SELECT id FROM seen)
+        UNION ALL SELECT '${PERMITTED_TABLE}', user_id, 'user ' || user_id
+        FROM permitted WHERE user_id NOT IN (SELECT id FROM seen)`),
+      addMisfit: prepare("INSERT INTO misfits (of_table, place, reason) VALUES (?, ?, ?)"),
+      misfits: prepare("SELECT of_table, place, reason FROM misfits ORDER BY rowid"),
       permit: prepare("INSERT INTO permitted VALUES (?) ON CONFLICT DO NOTHING"),
       isPermitted: prepare("SELECT 1 FROM permitted WHERE user_id = ?"),
       blacklist: prepare("INSERT INTO blacklist (token, pk) VALUES (?, ?) ON CONFLICT DO NOTHING"),
@@ -46,19 +66,44 @@ export class Stage implements Disposable {
     };
   }
 
-  /** The highest id of a user that `keep` was told of. */
+  /** The highest id of a user that `keep` was told of and the tables here can hold. */
   get highestId(): number {
     return this.#highestId;
   }
 
-  /** Keeps what other records are understood by. */
+  /** Keeps what other records are understood by, and those that another of the file excludes. */
   keep(entry: Entry): void {
     const { addGroup, addMember, permit, blacklist } = this.#statements;
-    if (entry.table === USER_TABLE) this.#highestId = Math.max(this.#highestId, entry.pk);
-    else if (entry.table === GROUP_TABLE) addGroup.run(entry.pk ?? null, entry.fields.name);
-    else if (entry.table === "auth_user_groups") addMember.run(entry.fields.user_id, entry.fields.group_id);
-    else if (entry.table === "auth_user_user_permissions") permit.run(entry.fields.user_id);
-    else if (entry.table === BLACKLIST_TABLE) blacklist.run(entry.fields.token, entry.pk);
+    const { table, place } = entry;
+    if (table === USER_TABLE) {
+      const { kind } = decideUser(entry, NO_RIGHTS);
+      if (kind === "row") this.#highestId = Math.max(this.#highestId, entry.pk);
+    } else if (table === GROUP_TABLE) {
+      const { changes } = addGroup.run(entry.pk ?? null, entry.fields.name);
+      if (Number(changes) === 0) this.refuse({ table, place, reason: "the file has this id twice" });
+    } else if (table === MEMBER_TABLE) addMember.run(entry.fields.user_id, entry.fields.group_id);
+    else if (table === PERMITTED_TABLE) permit.run(entry.fields.user_id);
+    else if (table === BLACKLIST_TABLE) {
+      const { changes } = blacklist.run(entry.fields.token, entry.pk);
+      if (Number(changes) === 0) this.refuse({ table, place, reason: "the file lists this token twice" });
+    }
+  }
+
+  /** Keeps a record that nothing can be made of. */
+  refuse({ table, place, reason }: Misfit): void {
+    this.#statements.addMisfit.run(table, place, reason);
+  }
+
+  /** What `refuse` was told of. */
+  *misfits(): Generator<{ table: string; place: string; reason: string }> {
+    for (const { of_table, place, reason } of this.#statements.misfits.iterate())
+      yield { table: String(of_table), place: String(place), reason: String(reason) };
+  }
+
+  /** After all users: memberships and permissions of users that the file does not have. */
+  *strangers(): Generator<{ table: string; place: string }> {
+    for (const { of_table, place } of this.#statements.strangers.iterate())
+      yield { table: String(of_table), place: String(place) };
   }
 
   /** Takes note of a user of the file; says why not, if an earlier one had the id or the name. */

@@ -7,6 +7,8 @@ export const GROUP_TABLE = "auth_group";
 export const SESSION_TABLE = "django_session";
 export const TOKEN_TABLE = "token_blacklist_outstandingtoken";
 export const BLACKLIST_TABLE = "token_blacklist_blacklistedtoken";
+export const MEMBER_TABLE = "auth_user_groups";
+export const PERMITTED_TABLE = "auth_user_user_permissions";
 
 const PK_LENGTH_SHOWN_MAX = 40;
 const TRUE = new Set<unknown>([1, "1", "t", "true", "True"]);
@@ -14,7 +16,7 @@ const FALSE = new Set<unknown>([0, "0", "f", "false", "False"]);
 
 /** A whole number, also as the digits that the text formats have. */
 const integer = z.preprocess(
-  (value) => (typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value),
+  (value) => (typeof value === "string" && /^-?\d{1,19}$/.test(value) ? Number(value) : value),
   z.int(),
 );
 const flag = z.preprocess(
@@ -49,8 +51,8 @@ const schemas = {
     }),
   }),
   [GROUP_TABLE]: z.object({ pk: integer.optional(), fields: z.object({ name: z.string() }) }),
-  auth_user_groups: z.object({ fields: z.object({ user_id: integer, group_id: integer }) }),
-  auth_user_user_permissions: z.object({ fields: z.object({ user_id: integer }) }),
+  [MEMBER_TABLE]: z.object({ fields: z.object({ user_id: integer, group_id: integer }) }),
+  [PERMITTED_TABLE]: z.object({ fields: z.object({ user_id: integer }) }),
   [SESSION_TABLE]: z.object({
     pk: z.string(),
     fields: z.object({ session_data: text, expire_date: z.string() }),
@@ -88,27 +90,41 @@ const FIELD_OF_COLUMN: { [Name in Table]?: readonly (readonly [string, string])[
   [BLACKLIST_TABLE]: [["token_id", "token"]],
 };
 
+/** A row with a value that its column cannot have here: `-1` is a number, `abc` in a boolean is not. */
+export type Misfit = { readonly table: Table; readonly place: string; readonly reason: string };
+
 /**
- * Yields the entries of those tables. Throws `SourceError` with the place of the first record of them that is not as
- * it should be: it says no value but a key that is no credential.
+ * Yields the entries of those tables. A row of them with a value that is not as it should be goes to `misfit`; a column
+ * that is missing is the export's fault, and throws `SourceError`, as a misfit does where nobody takes it. What either
+ * says has the place, and no value but a key that is no credential.
  */
 export async function* entriesOf<Name extends Table>(
   records: AsyncIterable<DjangoRecord>,
   tables: readonly Name[],
+  misfit: ((one: Misfit) => void) | null = null,
 ): AsyncGenerator<EntryOf<Name>> {
   for await (const record of records) {
     const table = tables.find((one) => one === (TABLE_OF_MODEL.get(record.table) ?? record.table));
     if (table === undefined) continue;
-    const entry = schemas[table].safeParse({ ...record, fields: named(table, record.fields) });
-    if (!entry.success)
-      throw new SourceError(`${record.place}${pkOf(record, table)}: ${firstIssue(entry.error, record)}`);
-    yield { ...entry.data, table, place: record.place } as EntryOf<Name>;
+    const known = { ...record, fields: named(table, record.fields) };
+    const entry = schemas[table].safeParse(known);
+    if (entry.success) {
+      yield { ...entry.data, table, place: record.place } as EntryOf<Name>;
+      continue;
+    }
+    const place = `${record.place}${pkOf(record, table)}`;
+    const reason = firstIssue(entry.error, record);
+    if (misfit === null || isMissing(entry.error, known)) throw new SourceError(`${place}: ${reason}`);
+    misfit({ table, place, reason });
   }
 }
 
 /** Yields the users of an export, as `entriesOf` does. */
-export async function* usersOf(records: AsyncIterable<DjangoRecord>): AsyncGenerator<DjangoUser> {
-  for await (const { pk, fields } of entriesOf(records, [USER_TABLE])) yield { pk, fields };
+export async function* usersOf(
+  records: AsyncIterable<DjangoRecord>,
+  misfit: ((one: Misfit) => void) | null = null,
+): AsyncGenerator<DjangoUser> {
+  for await (const { pk, fields } of entriesOf(records, [USER_TABLE], misfit)) yield { pk, fields };
 }
 
 function named(table: Table, fields: DjangoRecord["fields"]): DjangoRecord["fields"] {
@@ -117,6 +133,15 @@ function named(table: Table, fields: DjangoRecord["fields"]): DjangoRecord["fiel
     fields[field] ?? fields[column] ?? null,
   ]);
   return named === undefined ? fields : { ...fields, ...Object.fromEntries(named) };
+}
+
+/** Whether the first complaint is of something that is not there at all. */
+function isMissing({ issues: [issue] }: z.ZodError, record: DjangoRecord): boolean {
+  const found = issue?.path.reduce<unknown>(
+    (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
+    record,
+  );
+  return found === undefined;
 }
 
 function firstIssue(error: z.ZodError, { pk }: DjangoRecord): string {

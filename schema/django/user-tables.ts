@@ -31,7 +31,7 @@ export async function findPresent(
   const ids = JSON.stringify(rows.map(({ id }) => id));
   const names = JSON.stringify(rows.map(({ username }) => username));
   const present = `
-    SELECT users.id, username, email, email_key, email_verified, password_hash, role, is_active, version,
+    SELECT users.id, username, username_key, email, email_key, email_verified, password_hash, role, is_active, version,
       created_at, last_login, first_name, last_name, source_digest, account_digest, password_digest,
       renewed_digest
     FROM users
@@ -131,7 +131,8 @@ function insertStatements(rows: string, now: string): Statement[] {
 }
 
 function updateStatements(rows: string, now: string): Statement[] {
-  const isAsSeen = `users.id = ${of("id")} AND version = ${of("version")} AND users.password_hash = ${of("seen_hash")}`;
+  const isAsSeen = `users.id = ${of("id")} AND version = ${of("version")} AND users.password_hash = ${of("seen_hash")}
+    AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.username = ${of("username")} AND other.id <> users.id)`;
   const asSeen = `json_each(?1) JOIN users ON ${isAsSeen}`;
   return [
     {
@@ -148,15 +149,19 @@ function updateStatements(rows: string, now: string): Statement[] {
     },
     // A running service tells the user's object within two minutes.
     {
-      sql: `INSERT INTO user_changes (user_id, version, actor, at)
-         SELECT users.id, users.version + 1, 'operator', ?2 FROM ${asSeen}
-         WHERE (role, is_active) IS NOT (${of("role")}, ${of("is_active")})
-         ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at`,
+      sql: `INSERT INTO user_changes (user_id, version, actor, at, ends_sessions)
+         SELECT users.id, users.version + 1, 'operator', ?2, users.password_hash <> ${of("password_hash")}
+         FROM ${asSeen}
+         WHERE (users.username, role, is_active, users.password_hash)
+           IS NOT (${of("username")}, ${of("role")}, ${of("is_active")}, ${of("password_hash")})
+         ON CONFLICT (user_id) DO UPDATE SET version = excluded.version, actor = excluded.actor, at = excluded.at,
+           ends_sessions = max(ends_sessions, excluded.ends_sessions)`,
       params: [rows, now],
     },
     // Last, since it ends what the others ask for.
     {
       sql: `UPDATE users SET version = version + 1,
+           username = ${of("username")}, username_key = ${of("username_key")},
            email_verified = CASE WHEN email IS ${of("email")} THEN email_verified ELSE 0 END,
            email = ${of("email")}, email_key = ${of("email_key")}, role = ${of("role")},
            is_active = ${of("is_active")}, created_at = ${of("created_at")},

@@ -19,6 +19,9 @@ import type { DjangoUser } from "./tables.ts";
 /** Code units of one field. Django has at most 254; D1 takes 2 MB for a row, and for a statement's parameter. */
 export const TEXT_LENGTH_MAX = 10_000;
 
+/** Half of the numbers that are exact here are left for new accounts, which continue above the highest id. */
+const ID_MAX = 2 ** 52;
+
 /** A password column that no password matches. */
 const UNUSABLE = "!";
 
@@ -56,7 +59,7 @@ export function decideUser({ pk, fields }: DjangoUser, rights: Rights): UserDeci
   const email = fields.email === "" ? null : fields.email;
   const password = fields.password === "" ? UNUSABLE : fields.password;
 
-  if (id === null) return refused("the id is not a positive integer");
+  if (id === null || id > ID_MAX) return refused("the id is not a positive integer up to 2^52");
   const nameProblem = unholdableName(username);
   if (nameProblem !== null) return refused(nameProblem);
   for (const [name, text] of Object.entries({ username, email, password, first_name, last_name })) {

@@ -134,7 +134,7 @@ describe("an account that is deleted", () => {
         `INSERT INTO django_sessions VALUES (substr('${"s".repeat(43)}' || ?1, -43), ?1, 'signed', 99, NULL)`,
       ),
       add("INSERT INTO django_tokens VALUES ('jti-' || ?1, ?1, 99, 0)"),
-      add("INSERT INTO user_changes VALUES (?1, 1, 'operator', 99999999999)"),
+      add("INSERT INTO user_changes (user_id, version, actor, at) VALUES (?1, 1, 'operator', 99999999999)"),
     ]);
     const ofUser: string[] = [];
     for (const table of await tablesOfDatabase()) {

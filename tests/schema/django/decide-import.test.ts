@@ -55,10 +55,11 @@ describe("a user who is not here", () => {
 });
 
 describe("an id that is taken", () => {
-  test("by an account of another name is refused, also if that was imported", () => {
-    for (const imported of [null, here().byId?.imported ?? null]) {
-      expect(reimport({}, { username: "Ada", imported })).toMatchObject({ kind: "refused" });
-    }
+  test("by an account of another name that was made here is refused", () => {
+    expect(reimport({}, { username: "Ada", imported: null })).toEqual({
+      kind: "refused",
+      reason: "the id belongs to an account with another name here",
+    });
   });
 
   test("by an account of the same name that was made here is refused", () => {
@@ -76,6 +77,48 @@ describe("what Django did not change is unchanged", () => {
     ["renewed the hash here", { password_hash: "argon2$new", last_login: 1_800_000_000 }],
     ["changed here", { email: null, email_key: null, role: "admin", is_active: 0, first_name: "A" }],
   ])("%s", ([, changes]) => expect(reimport({}, changes)).toEqual({ kind: "unchanged" }));
+});
+
+describe("a user who was renamed in Django", () => {
+  const renamed = { username: "countess", username_key: "countess" };
+  const taken = (now: Partial<ImportedUser>, changes: Partial<PresentUser> = {}) =>
+    decideImport({ ...then, ...renamed, ...now }, { ...here(changes), idOfUsername: 12 });
+  const free = (now: Partial<ImportedUser>, changes: Partial<PresentUser> = {}) =>
+    decideImport({ ...then, ...renamed, ...now }, { ...here(changes), idOfUsername: null });
+  const REASON = "renamed in Django to the name of account 12 here: keeps its name";
+
+  test("gets the new name where it is free, and all else", () => {
+    expect(free({ is_active: 0 })).toMatchObject({
+      kind: "updated",
+      notes: [],
+      update: { ...renamed, is_active: 0 },
+    });
+  });
+
+  test("is refused where the account was changed here, too", () => {
+    expect(free({}, { role: "admin" })).toMatchObject({ kind: "refused" });
+  });
+
+  test("keeps the name where another account has the new one; the rest is taken over", () => {
+    const decision = taken({ is_active: 0, password_hash: "django-new" });
+    expect(decision).toMatchObject({
+      kind: "updated",
+      notes: [REASON],
+      update: { username: "ada", username_key: "ada", is_active: 0, password_hash: "django-new" },
+    });
+    if (decision.kind !== "updated") throw new Error(decision.kind);
+    const { digests: imported, profile: _, ...columns } = decision.update;
+    const later = { is_active: 0, password_hash: "django-new" } as const;
+    expect(taken(later, { ...columns, imported }), "told again").toEqual({ kind: "refused", reason: REASON });
+    expect(free(later, { ...columns, imported }), "once it is free").toMatchObject({
+      kind: "updated",
+      update: renamed,
+    });
+  });
+
+  test("is refused where nothing else changed and the name is another's", () => {
+    expect(taken({})).toEqual({ kind: "refused", reason: REASON });
+  });
 });
 
 describe("what Django changed", () => {

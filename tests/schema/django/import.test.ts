@@ -118,11 +118,10 @@ describe("after changes on both sides", () => {
     expect(tables()).toEqual(before);
     const { summary, byPk } = await imported(changedDump);
     expect(byPk).toEqual(dry.byPk);
-    expect(summary).toMatchObject({ imported: 1, updated: 4, unchanged: 20, refused: 8 });
+    expect(summary).toMatchObject({ imported: 1, updated: 5, unchanged: 20, refused: 7 });
 
     const reasonOf = (pk: number) => byPk.get(pk)?.reason;
     expect(reasonOf(103)).toBe("changed in Django and here since it was imported");
-    expect(reasonOf(104)).toBe("the id belongs to an account with another name here");
     expect(reasonOf(105)).toContain("password changed in Django, but also changed here");
     expect(reasonOf(110)).toBe("deleted here since it was imported");
     expect(reasonOf(300)).toBe("the user name belongs to account 2147483540 here");
@@ -134,11 +133,22 @@ describe("after changes on both sides", () => {
   test("what Django changed is here, with a version that grew by one", () => {
     expect(userOf(101)).toMatchObject({ is_active: 0, version: 2, password_hash: "argon2$renewed" });
     expect(userOf(101)).toMatchObject({ last_login: 1_800_000_000 });
+    expect(userOf(104)).toMatchObject({ username: "renamed", username_key: "renamed", version: 2 });
     expect(userOf(102)).toMatchObject({ email: "new@x.example", email_verified: 0, version: 2 });
     expect(userOf(106)).toMatchObject({ email: "delta-8695@dev.example", email_verified: 1, role: "admin" });
     expect(userOf(107)).toMatchObject({ password_hash: "pbkdf2_sha256$1$new$hash", version: 2 });
     const names = withDatabase((db) => db.prepare("SELECT * FROM profiles WHERE user_id = 106").get());
     expect(names).toMatchObject({ first_name: "Del", last_name: "" });
+  });
+
+  test("word is left of a changed role, activity and name, and that a changed password ends sessions", () => {
+    const sql = "SELECT user_id, version, ends_sessions FROM user_changes ORDER BY user_id";
+    expect(withDatabase((db) => db.prepare(sql).all()).map((row) => ({ ...row }))).toEqual([
+      { user_id: 101, version: 2, ends_sessions: 0 },
+      { user_id: 104, version: 2, ends_sessions: 0 },
+      { user_id: 106, version: 2, ends_sessions: 0 },
+      { user_id: 107, version: 2, ends_sessions: 1 },
+    ]);
   });
 
   test("what was changed here stays", () => {
@@ -164,7 +174,7 @@ describe("after changes on both sides", () => {
   test("a repetition writes nothing and refuses the same", async () => {
     const before = tables();
     const { summary } = await imported(changedDump);
-    expect(summary).toMatchObject({ imported: 0, updated: 0, unchanged: 25, refused: 8 });
+    expect(summary).toMatchObject({ imported: 0, updated: 0, unchanged: 26, refused: 7 });
     expect(tables()).toEqual(before);
   });
 });
@@ -182,6 +192,17 @@ describe("a file or a command line that is wrong", () => {
     );
     expect(existsSync(nowhere)).toBe(false);
   });
+
+  test.for(["[]", '[{"model":"accounts.user","pk":7,"fields":{"username":"ada"}}]'])(
+    "an export without users (%s) ends with 1, one line that says so, and nothing written",
+    async (text) => {
+      writeFileSync(broken, text);
+      const { code, stdout, stderr } = await run(broken, "--local", "--persist-to", nowhere);
+      expect([code, stdout]).toEqual([1, ""]);
+      expect(stderr).toMatch(/^import:django: the export has no row of auth_user \([^\n]*\)\n$/);
+      expect(existsSync(nowhere)).toBe(false);
+    },
+  );
 
   test.for<[string[], string]>([
     [[], "name a file"],
@@ -213,7 +234,7 @@ test("the service on the same folder signs the users in, and an import beside it
     expect(login.status).toBe(200);
     expect(userOf(40_119).password_hash).toMatch(/^argon2\$/);
     const { summary } = await imported(changedDump);
-    expect(summary).toMatchObject({ updated: 0, unchanged: 25, refused: 8 });
+    expect(summary).toMatchObject({ updated: 0, unchanged: 26, refused: 7 });
   } finally {
     await server.kill("SIGTERM");
   }

@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, describe, expect, test } from "vitest";
 import { SourceError } from "../../../schema/django/record.ts";
 import { type Format, recogniseFormat, recordsOf } from "../../../schema/django/source.ts";
@@ -71,6 +72,41 @@ describe("values", () => {
   });
 });
 
+describe("what is valid is read", () => {
+  test("INSERT with --on-conflict-do-nothing", async () => {
+    const values = "7, 'p$1', NULL, false, 'ada', '', '', '', false, true, '2025-01-01 00:00:00+00'";
+    const insert = `INSERT INTO public.auth_user (${COLUMNS}) VALUES (${values}) ON CONFLICT DO NOTHING;\n`;
+    expect(await written(insert + insert)).toHaveLength(2);
+  });
+
+  test.for(['"my app".auth_user', '"my (app)"."auth_user"', '"a.b".auth_user'])(
+    "a schema called %s",
+    async (name) => {
+      const named = (text: string) => text.replace("public.auth_user", name);
+      expect(await written(named(copy(TABBED)))).toHaveLength(1);
+      const insert = `INSERT INTO public.auth_user VALUES (${"'1', ".repeat(10)}'2025-01-01 00:00:00+00');\n`;
+      const create = `CREATE TABLE public.auth_user (\n${HEADER.split(",")
+        .map((column) => `    ${column} text`)
+        .join(",\n")}\n);\n`;
+      expect(await written(named(create) + named(insert))).toHaveLength(1);
+    },
+  );
+
+  test("CSV in which somebody is called like SQL", async () => {
+    for (const line of ["-- x", "SET x", "COPY me"]) {
+      const names = [...HEADER.split(",").filter((name) => name !== "last_name"), "last_name"];
+      const row = `7,p$1,,f,ada,,,f,t,2025-01-01 00:00:00+00,"x\n${line}"`;
+      const [user] = await written(`${names.join()}\n${row}\n`);
+      expect(user?.fields.last_name).toBe(`x\n${line}`);
+    }
+  });
+
+  test("a whole dump of pg_dump, and several in one file", async () => {
+    const dump = `--\n-- PostgreSQL database dump\n--\n\n${copy(TABBED)}\n--\n-- PostgreSQL database dump complete\n--\n`;
+    expect(await written(dump + dump)).toHaveLength(2);
+  });
+});
+
 describe("a file that is not as it should be is refused, with the place", () => {
   test.for<[string, string | Uint8Array, string]>([
     ["CSV, a field too few", `${HEADER}\n${ROW}\n7,x\n`, "line 3: not as many fields"],
@@ -88,6 +124,17 @@ describe("a file that is not as it should be is refused, with the place", () => 
     ],
     ["a dump, a field too few", copy("7\tx"), "line 2: not as many fields"],
     ["a dump cut off", copy(TABBED).slice(0, -3), "the file ends inside of the table auth_user"],
+    [
+      "a dump cut off between statements",
+      `--\n-- PostgreSQL database dump\n--\n\n${copy(TABBED)}`,
+      'it does not end with "-- PostgreSQL database dump complete"',
+    ],
+    [
+      "a dump cut off before another one",
+      `-- PostgreSQL database dump\n${copy(TABBED)}-- PostgreSQL database dump\n`,
+      "line 5: the dump before it was cut off",
+    ],
+    ["CSV cut off in its last field", `${HEADER}\n${ROW.slice(0, -5)}`, "the last line has no end"],
     [
       "a dump in another encoding",
       `SET client_encoding = 'LATIN1';\n${copy(TABBED)}`,
@@ -124,5 +171,69 @@ describe("a file that is not as it should be is refused, with the place", () => 
     expect(await written(`"id","Password"\n`, "dumpdata").catch((error: Error) => error.message)).toContain(
       "not a JSON array",
     );
+  });
+});
+
+describe("a SQLite file", () => {
+  function edited(sql: string): Promise<string> {
+    const file = join(folder, "db.sqlite3");
+    copyFileSync(join(VECTORS, "db.sqlite3"), file);
+    using db = new DatabaseSync(file);
+    db.exec(sql);
+    return read(file).then(
+      () => "",
+      (error: Error) => error.message,
+    );
+  }
+
+  test("with text that is not UTF-8 is refused, by table and id", async () => {
+    expect(await edited("UPDATE auth_user SET last_name = CAST(x'4afc72' AS TEXT) WHERE id = 103")).toMatch(
+      /table auth_user, row \d+, id 103: last_name is not UTF-8$/,
+    );
+  });
+
+  test("with a value that would fill the memory is refused, and the value never read", async () => {
+    const large = "UPDATE auth_user SET first_name = CAST(zeroblob(200000000) AS TEXT) WHERE id = 103";
+    expect(await edited(large)).toMatch(/id 103: first_name is longer than 16777216 bytes$/);
+  });
+
+  test("in another encoding is refused", async () => {
+    const file = join(folder, "utf16.sqlite3");
+    using db = new DatabaseSync(file);
+    db.exec("PRAGMA encoding = 'UTF-16le'; CREATE TABLE auth_user (id INTEGER PRIMARY KEY)");
+    await expect(read(file)).rejects.toThrow("the file is in UTF-16le, not UTF-8");
+  });
+});
+
+describe("a value that its column cannot have is its row's fault alone, in every format", () => {
+  const odd: [string, Format][] = [
+    [
+      `${HEADER}\n${ROW}\n${ROW.replace("7", "9007199254740993")}\n${ROW.replace(",f,ada", ",maybe,ada")}\n`,
+      "csv",
+    ],
+    [
+      copy(
+        [TABBED, TABBED.replace("7", "9007199254740993"), TABBED.replace("\tf\t", "\tmaybe\t")].join("\n"),
+      ),
+      "pg_dump",
+    ],
+  ];
+  test.for(odd)("%#", async ([text, format]) => {
+    const file = join(folder, "odd");
+    writeFileSync(file, text);
+    const misfits: string[] = [];
+    const users = await Array.fromAsync(
+      usersOf(recordsOf([file], format), ({ reason }) => misfits.push(reason)),
+    );
+    expect(users).toHaveLength(1);
+    expect(misfits).toEqual([
+      expect.stringMatching(/^pk: /),
+      expect.stringMatching(/^fields\.is_superuser: /),
+    ]);
+  });
+
+  test("a number that nobody can have is a number", async () => {
+    const [user] = await written(`${HEADER}\n${ROW.replace("7", "-1")}\n`);
+    expect(user?.pk).toBe(-1);
   });
 });

@@ -205,3 +205,66 @@ describe("groups", () => {
     });
   });
 });
+
+describe("every record gets a verdict", () => {
+  const odd = join(folder, "odd.json");
+  const [ada] = (
+    JSON.parse(readFileSync(join(VECTORS, "dumpdata.json"), "utf8")) as {
+      model: string;
+      pk: unknown;
+      fields: object;
+    }[]
+  ).filter(({ model }) => model === "auth.user");
+  const user = (pk: number, username: string, more: object = {}) => ({
+    model: "auth.user",
+    pk,
+    fields: { ...ada?.fields, username, ...more },
+  });
+  const HUGE = 2 ** 53 - 1;
+
+  test("also one that nothing can be made of; and a table that is not there is named", async () => {
+    const records = [
+      { model: "auth.group", pk: 1, fields: { name: "editors" } },
+      { model: "auth.group", pk: 1, fields: { name: "others" } },
+      user(7, "ada"),
+      user(-1, "nobody"),
+      user(HUGE, "somebody"),
+      user(8, "eve", { is_active: "perhaps" }),
+      { model: "auth_user.groups", pk: 1, fields: { user_id: 9, group_id: 1 } },
+      { model: "auth_user.user_permissions", pk: 1, fields: { user_id: 9, permission_id: 1 } },
+      ...["a", "b"].map((jti, at) => ({
+        model: "token_blacklist.outstandingtoken",
+        pk: at,
+        fields: { jti, expires_at: "2036-01-01T00:00:00Z", user: 7 },
+      })),
+      ...[1, 2].map((pk) => ({ model: "token_blacklist.blacklistedtoken", pk, fields: { token: 0 } })),
+    ];
+    writeFileSync(odd, JSON.stringify(records));
+    const { rows } = await take("odd", [odd]);
+    const shown = rows.map(({ table, verdict, reason }) => `${table} ${verdict} ${reason ?? ""}`.trim());
+    expect(shown).toEqual([
+      "django_session absent",
+      "auth_group refused the file has this id twice",
+      expect.stringMatching(/^auth_user refused fields.is_active: /),
+      "token_blacklist_blacklistedtoken refused the file lists this token twice",
+      expect.stringContaining("auth_group refused there is no role"),
+      "auth_user imported",
+      "auth_user refused the id is not a positive integer up to 2^52",
+      "auth_user refused the id is not a positive integer up to 2^52",
+      "auth_user_groups refused the export has no user of this id that could be read",
+      "auth_user_user_permissions refused the export has no user of this id that could be read",
+      "token_blacklist_outstandingtoken imported",
+      "token_blacklist_blacklistedtoken imported",
+      "token_blacklist_outstandingtoken imported",
+    ]);
+  });
+
+  test("and a huge id takes none from those who register later", () => {
+    within("odd", (db) => {
+      db.exec(
+        "INSERT INTO users (username, username_key, password_hash, created_at) VALUES ('x', 'x', '!', 1)",
+      );
+      expect(db.prepare("SELECT id FROM users WHERE username = 'x'").get()?.id).toBe(8);
+    });
+  });
+});

@@ -128,8 +128,11 @@ describe("refused is only what the tables cannot hold", () => {
     expect(decide(more)).toEqual({ kind: "refused", reason: expect.stringMatching(reason) });
   });
 
-  test.for([0, -1, 1.5, 2 ** 53])("the id %d", (pk) => {
-    expect(decide({}, pk)).toMatchObject({ kind: "refused", reason: "the id is not a positive integer" });
+  test.for([0, -1, 1.5, 2 ** 52 + 1, 2 ** 53])("the id %d", (pk) => {
+    expect(decide({}, pk)).toMatchObject({
+      kind: "refused",
+      reason: "the id is not a positive integer up to 2^52",
+    });
   });
 
   test.for(["\u{1f991}".repeat(150), " ", "a/b", "x@y.example", "\u5c71\u7530.\u592a\u90ce"])(
