@@ -183,6 +183,11 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     return this.#known(REVOKED, (turn) => this.#sessions.lease(command, turn));
   }
 
+  /** The same for what Django gave the user, who may never have been seen here. */
+  async leaseToDjango(command: contract.DjangoLease): Promise<contract.DjangoLeaseAnswer> {
+    return this.#anew((turn) => this.#sessions.leaseToDjango(command, turn));
+  }
+
   /** Some of the user's own limit for what no session asks: an API key. One row written at most. */
   async reserve(wish: Wish): Promise<Reservation> {
     return this.#anew(({ nowMs }) => this.#limits.reserve(wish, nowMs));

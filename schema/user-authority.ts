@@ -168,6 +168,13 @@ export type LeaseAnswer =
   | { kind: "leased"; denial: Denial; reservation: Reservation }
   | { kind: "denied"; reason: "revoked" };
 
+/** What Django gave the user asks, which is of no session here; whether the user is active D1 has said. */
+export type DjangoLease = Wish & Era;
+export type DjangoLeaseAnswer =
+  /** `endedAt`: what Django gave then or before is dead. Good until `epoch` is known to have moved, too. */
+  | { kind: "leased"; epoch: number; endedAt: NumericDate; reservation: Reservation }
+  | { kind: "denied"; reason: "revoked" };
+
 export type SessionView = {
   sid: SessionId;
   createdAt: NumericDate;
@@ -250,6 +257,7 @@ export interface UserAuthorityContract {
   orderMail(order: MailOrder): Promise<MailAnswer>;
   confirm(by: Bearer): Promise<ConfirmAnswer>;
   lease(command: Lease): Promise<LeaseAnswer>;
+  leaseToDjango(command: DjangoLease): Promise<DjangoLeaseAnswer>;
   reserve(wish: Wish): Promise<Reservation>;
   listSessions(command: { by: Bearer | null } & Era): Promise<ListSessionsAnswer>;
   timeline(command: Timeline): Promise<TimelineAnswer>;

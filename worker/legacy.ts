@@ -51,7 +51,13 @@ export async function findTokenUser(db: D1Database, { userId, jti }: DjangoToken
   );
 }
 
-export type SessionUser = { row: UserRow; digest: string; savedAt: NumericDate; expiresAt: NumericDate };
+export type SessionUser = {
+  row: UserRow;
+  digest: string;
+  savedAt: NumericDate;
+  expiresAt: NumericDate;
+  isExchanged: boolean;
+};
 
 /**
  * The user of a Django session by its key, or null: there is no such row, it has expired, or what is
@@ -68,25 +74,27 @@ export async function findSessionUser(
   const row = await reach("database", () =>
     db
       .prepare(
-        `SELECT ${COLUMNS}, session_data, expires_at
+        `SELECT ${COLUMNS}, session_data, expires_at, exchanged_at
          FROM django_sessions JOIN users ON users.id = django_sessions.user_id
            JOIN imported_users ON imported_users.user_id = users.id
          WHERE digest = ?1 AND expires_at > ?2 AND ${MAY_ENTER}`,
       )
       .bind(digest, now)
-      .first<UserRow & { session_data: string; expires_at: NumericDate }>(),
+      .first<UserRow & { session_data: string; expires_at: NumericDate; exchanged_at: NumericDate | null }>(),
   );
   if (row === null) return null;
   const session = await readSession(legacy, row.session_data);
   if (session === null || session.userId !== String(row.id)) return null;
   if (!(await isOfPassword(legacy, session, row.password_hash))) return null;
-  return { row, digest, savedAt: session.savedAt, expiresAt: row.expires_at };
+  const { expires_at: expiresAt, exchanged_at } = row;
+  return { row, digest, savedAt: session.savedAt, expiresAt, isExchanged: exchanged_at !== null };
 }
 
-/** Notes that a session was exchanged, for the migration's progress; its user's object is the judge of that. */
+/**
+ * Notes that a session was exchanged: from then on it is good for nothing but being shown again to
+ * the exchange, of which its user's object is the judge.
+ */
 export async function recordExchange(db: D1Database, digest: string, now: NumericDate): Promise<void> {
-  await db
-    .prepare("UPDATE django_sessions SET exchanged_at = ? WHERE digest = ? AND exchanged_at IS NULL")
-    .bind(now, digest)
-    .run();
+  const note = "UPDATE django_sessions SET exchanged_at = ? WHERE digest = ? AND exchanged_at IS NULL";
+  await reach("database", () => db.prepare(note).bind(now, digest).run());
 }

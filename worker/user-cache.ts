@@ -4,7 +4,7 @@
  */
 import type { UserId } from "../schema/ids.ts";
 import { type Denial, mergeDenials } from "../schema/revocation.ts";
-import { toNumericDate } from "../schema/time.ts";
+import { type NumericDate, toNumericDate } from "../schema/time.ts";
 import { BoundedMap } from "./bounded-map.ts";
 import { readClockMs } from "./context.ts";
 import { Pool } from "./pool.ts";
@@ -19,6 +19,8 @@ export type KnownUser = {
   /** When KV was last read. */
   kvReadAtMs: number;
   pool: Pool;
+  /** What the object said of all that Django gave the user, when, and as of which epoch; null if it was not asked. */
+  django: { endedAt: NumericDate; epoch: number; leasedAtMs: number } | null;
 };
 
 const users = new BoundedMap<UserId, KnownUser>(USERS_MAX);
@@ -30,6 +32,7 @@ export function knownUser(id: UserId): KnownUser {
     leasedAtMs: Number.NEGATIVE_INFINITY,
     kvReadAtMs: Number.NEGATIVE_INFINITY,
     pool: new Pool(),
+    django: null,
   }));
 }
 

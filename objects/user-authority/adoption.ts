@@ -3,8 +3,8 @@
  * session. What was shown counts as the token before the session's first, so that showing it again
  * follows the rules of a replaced token. Pure.
  */
-import { toNumericDate } from "../../schema/time.ts";
-import type { Adopt } from "../../schema/user-authority.ts";
+import { type NumericDate, toNumericDate } from "../../schema/time.ts";
+import type { Adopt, Era } from "../../schema/user-authority.ts";
 import type { Account, Family, SessionPolicy } from "./family.ts";
 import { decideOpen, type OpenDecision } from "./open-session.ts";
 import { decideRefresh, type RefreshDecision } from "./refresh.ts";
@@ -29,9 +29,7 @@ export function decideAdoption(
 ): AdoptionDecision {
   if (adopted !== undefined) return decideAgain(known, adopted, command, nowMs, policy);
   const { credential } = command;
-  const before = Math.max(command.revokedBefore, known?.revokedBefore ?? 0);
-  const endedAt = Math.max(before - 1, known?.epochHistory.at(-1)?.at ?? 0);
-  if (credential.issuedAt <= endedAt) return { kind: "deny", reason: "revoked" };
+  if (credential.issuedAt <= djangoEndedAt(known, command)) return { kind: "deny", reason: "revoked" };
   const opening = decideOpen(known, live, command, toNumericDate(nowMs), policy);
   if (opening.kind === "denied") return opening;
   const family: Family = {
@@ -41,6 +39,12 @@ export function decideAdoption(
     authTime: Math.min(opening.family.authTime, credential.issuedAt),
   };
   return { ...opening, family };
+}
+
+/** The second with which all ended that Django had given the user until then; 0 if nothing did. */
+export function djangoEndedAt(known: Account | null, { revokedBefore }: Era): NumericDate {
+  const before = Math.max(revokedBefore, known?.revokedBefore ?? 0);
+  return Math.max(0, before - 1, known?.epochHistory.at(-1)?.at ?? 0);
 }
 
 /** A browser goes on sending its session's cookie, which is no sign of theft: it is refused and ends nothing. */

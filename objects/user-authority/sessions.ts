@@ -10,7 +10,7 @@ import type { LimitsTable } from "../limits-table.ts";
 import { DELIVERY_DELAY_MS, type Outbox } from "../outbox.ts";
 import type { WakeUp } from "../wake-up.ts";
 import type { AdoptedTable } from "./adopted-table.ts";
-import { decideAdoption } from "./adoption.ts";
+import { decideAdoption, djangoEndedAt } from "./adoption.ts";
 import { decideErasure } from "./deletion.ts";
 import {
   accountDeleted,
@@ -206,6 +206,14 @@ export class Sessions {
     if (!this.#isConfirmed(by, account, turn.now)) return REVOKED;
     const reservation = this.#limits.reserve(command, turn.nowMs);
     return { kind: "leased", denial: this.denial(account, turn), reservation };
+  }
+
+  /** As `lease`, and when all that Django gave the user last ended. */
+  leaseToDjango(command: contract.DjangoLease, { nowMs }: Turn): contract.DjangoLeaseAnswer {
+    const account = this.account(command);
+    if (account !== null && account.erasedAt !== null) return REVOKED;
+    const [epoch, endedAt] = [account?.epoch ?? 0, djangoEndedAt(account, command)];
+    return { kind: "leased", epoch, endedAt, reservation: this.#limits.reserve(command, nowMs) };
   }
 
   list(command: { by: contract.Bearer | null } & contract.Era, { now }: Turn): contract.ListSessionsAnswer {

@@ -45,7 +45,18 @@ export function readArguments(args: string[]): Arguments {
   return { files, format, target, dryRun: values["dry-run"] === true, report };
 }
 
-function targetOf(values: ReturnType<typeof parsedArguments>["values"]): Target {
+/** Where the database is. */
+export const TARGET_OPTIONS = {
+  local: { type: "boolean" },
+  remote: { type: "boolean" },
+  env: { type: "string" },
+  "persist-to": { type: "string" },
+} as const;
+
+type TargetValues = { local?: boolean; remote?: boolean; env?: string; "persist-to"?: string };
+
+/** Throws `UsageError`. */
+export function targetOf(values: TargetValues): Target {
   const { local = false, remote = false, env, "persist-to": persistTo } = values;
   if (local === remote) throw new UsageError("say --local, or --remote --env NAME");
   if (local) {
@@ -75,17 +86,19 @@ function parsedArguments(args: string[]) {
       args,
       allowPositionals: true,
       options: {
-        local: { type: "boolean" },
-        remote: { type: "boolean" },
-        env: { type: "string" },
-        "persist-to": { type: "string" },
+        ...TARGET_OPTIONS,
         "dry-run": { type: "boolean" },
         report: { type: "string" },
         format: { type: "string" },
       },
     });
   } catch (error) {
-    const [sentence = "wrong options"] = (error instanceof Error ? error.message : "").split(". ");
-    throw new UsageError(sentence);
+    throw wrongOptions(error);
   }
+}
+
+/** What `parseArgs` threw, as one sentence. */
+export function wrongOptions(error: unknown): UsageError {
+  const [sentence = "wrong options"] = (error instanceof Error ? error.message : "").split(". ");
+  return new UsageError(sentence);
 }

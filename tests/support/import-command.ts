@@ -12,7 +12,16 @@ export type Running = { child: ChildProcess; finished: Promise<Finished> };
 
 /** Starts it; relative paths in `args` are under `cwd`. */
 export function startImport(args: readonly string[], cwd: string, env: Record<string, string> = {}): Running {
-  const child = spawn(process.execPath, [join(ROOT, "schema/django/import.cli.ts"), ...args], {
+  return start("import.cli.ts", args, cwd, env);
+}
+
+/** Starts the way back in the same way. */
+export function startExport(args: readonly string[], cwd: string, env: Record<string, string> = {}): Running {
+  return start("export.cli.ts", args, cwd, env);
+}
+
+function start(script: string, args: readonly string[], cwd: string, env: Record<string, string>): Running {
+  const child = spawn(process.execPath, [join(ROOT, "schema/django", script), ...args], {
     cwd,
     stdio: ["ignore", "pipe", "pipe"],
     env: { ...process.env, ...env },

@@ -13,7 +13,7 @@ import { permissionsOf } from "../roles.ts";
 import { verifyAccessToken } from "../tokens/access-token.ts";
 import { authenticateApiKey, presentedApiKey } from "./api-key.ts";
 import { bearerToken } from "./bearer-token.ts";
-import { djangoSessionClaims, djangoTokenClaims } from "./django-bearer.ts";
+import { checkDjangos, djangoSessionClaims, djangoTokenClaims } from "./django-bearer.ts";
 import { checkConfirmed, checkLeased, checkLocal, type TierVerdict } from "./tiers.ts";
 
 /**
@@ -59,19 +59,9 @@ export async function authenticate(
   check: TierCheck,
 ): Promise<AccessClaims> {
   const { now, requestId } = c.get("facts");
-  const mayBeDjangos = check === leased; // what is confirmed needs a session of ours
-  if (token === null) {
-    const claims = mayBeDjangos ? await djangoSessionClaims(c) : null;
-    if (claims === null) throw new Refusal("token_required");
-    return claims;
-  }
-  const claims = await verifyAccessToken(serviceOf(c), token, now);
-  if (claims === null) {
-    const djangos = mayBeDjangos ? await djangoTokenClaims(c, token) : null;
-    if (djangos === null) throw new Refusal("invalid_access_token");
-    return djangos;
-  }
-  const verdict = await check(c, claims);
+  const presented = await presentedClaims(c, token, check);
+  const { claims } = presented;
+  const verdict = await presented.check(c, claims);
   if (verdict.kind === "revoked") throw new Refusal("access_token_revoked");
   if (verdict.budget !== null) c.get("budgets").push(verdict.budget);
   if (verdict.kind === "limited") {
@@ -81,6 +71,21 @@ export async function authenticate(
     log(toIso(now), { level: "warn", event: "revocations_unavailable", request_id: requestId });
   }
   return claims;
+}
+
+/** What the request says of itself, and how to ask whether that is still good. */
+async function presentedClaims(
+  c: AppContext,
+  token: string | null,
+  check: TierCheck,
+): Promise<{ claims: AccessClaims; check: TierCheck }> {
+  const mayBeDjangos = check === leased; // what is confirmed needs a session of ours
+  const own = token === null ? null : await verifyAccessToken(serviceOf(c), token, c.get("facts").now);
+  if (own !== null) return { claims: own, check };
+  const ask = () => (token === null ? djangoSessionClaims(c) : djangoTokenClaims(c, token));
+  const djangos = mayBeDjangos ? await ask() : null;
+  if (djangos === null) throw new Refusal(token === null ? "token_required" : "invalid_access_token");
+  return { claims: djangos, check: checkDjangos };
 }
 
 /** The same for what a request presents as its own credential: a token that is none of ours is told, and one too many is 403. */

@@ -17,13 +17,17 @@ const route = defineRoute(
     access: "public",
     tier: "confirmed",
     limits: ["auth"],
-    cost: "1 D1 query, 2 rows written after the answer, 1 UserAuthority call (4 rows written), 2 signatures; refused: 1 D1 query",
+    cost: "1 D1 query, 1 row written, 1 more after the answer, 1 UserAuthority call (4 rows written), 2 signatures; refused: 1 D1 query",
   },
   {
     method: "post",
     path: "/api/accounts/session/exchange",
     summary: "Exchange a Django session, in X-Django-Session or the sessionid cookie, for a token pair",
-    request: jsonBody(z.object({ transport })),
+    request: {
+      body: { ...jsonBody(z.object({ transport })).body, required: false },
+      headers: z.object({ "x-django-session": z.string().optional() }),
+      cookies: z.object({ sessionid: z.string().optional() }),
+    },
     responses: {
       200: jsonAnswer("The new session", tokenAnswerSchema),
       ...problemAnswers(400, 401, 403, 413, 415, 429, 503),
@@ -40,10 +44,11 @@ export function mountExchange(app: App): void {
       const { now } = c.get("facts");
       const found = legacy === null ? null : await findSessionUser(c.env.DB, legacy, presentedKey(c), now);
       if (found === null) throw new Refusal("invalid_django_session");
-      const { row, digest, savedAt: issuedAt, expiresAt } = found;
+      const { row, digest, savedAt: issuedAt, expiresAt, isExchanged } = found;
       const adoption = await adopt(c, row, { kind: "session", id: digest, issuedAt, expiresAt });
       if (adoption.kind === "denied") throw new Refusal("invalid_django_session");
-      c.executionCtx.waitUntil(recordExchange(c.env.DB, digest, now).catch(() => undefined));
+      // Before the pair is handed out: otherwise its logout could leave the session good (DJANGO_SESSIONS=accept).
+      if (!isExchanged) await recordExchange(c.env.DB, digest, now);
       const pair = await tokenAnswer(serviceOf(c), adoption.grant, "Session exchanged successfully");
       return c.json(handOver(c, pair, c.req.valid("json").transport), 200);
     },

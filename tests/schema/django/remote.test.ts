@@ -1,5 +1,5 @@
 /** `--remote`, against a stand-in of Cloudflare's API: see there what that does and does not show. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -7,7 +7,13 @@ import { unstable_readConfig } from "wrangler";
 import { databaseSettings } from "../../../schema/django/wrangler-database.cli.ts";
 import { ROOT } from "../../../scripts/wrangler.ts";
 import { type FakeApi, type Fault, startFakeApi } from "../../support/fake-d1-api.ts";
-import { importedRows, inLocalDatabase, startImport, VECTORS } from "../../support/import-command.ts";
+import {
+  importedRows,
+  inLocalDatabase,
+  startExport,
+  startImport,
+  VECTORS,
+} from "../../support/import-command.ts";
 
 const TOKEN = "a-token-of-the-api";
 const folder = mkdtempSync(join(tmpdir(), "session-authority-remote-"));
@@ -35,6 +41,37 @@ const run = (to: FakeApi, args: string[] = [], env: Record<string, string> = {})
     CLOUDFLARE_API_TOKEN: TOKEN,
     ...env,
   }).finished;
+
+describe("the way back", () => {
+  const back = async (name: string, args: string[], env: Record<string, string> = {}) => {
+    const file = join(folder, name);
+    const { code, stdout, stderr } = await startExport([file, ...args], folder, env).finished;
+    expect(code, stderr).toBe(0);
+    return { text: readFileSync(file, "utf8"), said: JSON.parse(stdout) };
+  };
+
+  test("from a deployed database is that from a local one, page by page, and names who was deleted here", async () => {
+    const to = await api();
+    await run(to);
+    const env = { CLOUDFLARE_API_BASE_URL: to.url, CLOUDFLARE_API_TOKEN: TOKEN };
+    const here = await back("here.json", ["--local", "--persist-to", folder]);
+    to.faults.push(null, null, "down");
+    const remote = await back("there.json", ["--remote", "--env", "staging"], env);
+    expect(remote.text).toBe(here.text);
+    expect(remote.said).toMatchObject({ users: 28, deleted: [] });
+    to.db.exec("DELETE FROM users WHERE id IN (101, 103)");
+    const file = join(folder, "after.json");
+    const { stdout } = await startExport([file, "--remote", "--env", "staging"], folder, env).finished;
+    expect(JSON.parse(stdout)).toEqual({ file, users: 26, deleted: [101, 103] });
+  });
+
+  test("is not written over a file, and says how it is called", async () => {
+    const { code, stderr } = await startExport(["x.json", "--remote"], folder).finished;
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^export:django: say which: --env [^\n]*\n$/)]);
+    const again = startExport(["after.json", "--local", "--persist-to", folder], folder);
+    expect((await again.finished).code).toBe(1);
+  });
+});
 
 describe("a remote import", () => {
   test("leaves the same rows as a local one, and a repetition changes nothing", async () => {
