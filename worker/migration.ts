@@ -20,7 +20,10 @@ export type Progress = {
 /** How every hash that is made here begins; whatever else an imported user has is Django's. */
 const OURS = "argon2$argon2id$v=19$m=19456,t=2,p=1$*";
 
-/** Reads the users once: for an operator, not for a client. Tokens are counted where the trail's retention takes nothing away. */
+/**
+ * Reads the users once: for an operator, not for a client. Tokens are counted where the trail's retention
+ * takes nothing away; sessions by their rows at once, and there as well once the rows are gone.
+ */
 export async function findProgress(db: D1Database, now: NumericDate): Promise<Progress> {
   const progress = await reach("database", () =>
     db
@@ -32,7 +35,9 @@ export async function findProgress(db: D1Database, now: NumericDate): Promise<Pr
            count(*) FILTER (WHERE password_hash NOT GLOB ?2 AND password_hash NOT GLOB '!*') AS old_hashes,
            count(*) FILTER (WHERE password_hash GLOB '!*') AS unusable,
            (SELECT count(*) FROM django_sessions WHERE exchanged_at IS NULL AND expires_at > ?1) AS sessions_left,
-           (SELECT count(*) FROM django_sessions WHERE exchanged_at IS NOT NULL) AS sessions_exchanged,
+           max((SELECT count(*) FROM django_sessions WHERE exchanged_at IS NOT NULL),
+             coalesce((SELECT types ->> '$.django_session_exchanged' FROM security_hours WHERE hour = ?3), 0))
+             AS sessions_exchanged,
            coalesce((SELECT types ->> '$.django_token_exchanged' FROM security_hours WHERE hour = ?3), 0)
              AS tokens_exchanged
          FROM imported_users JOIN users ON users.id = imported_users.user_id`,

@@ -18,6 +18,7 @@ import { forgetOld, readHours } from "./audit-store.ts";
 import { alertDesk } from "./authorities.ts";
 import { purgeBlocks } from "./blocks.ts";
 import { finishDeletions } from "./deletion.ts";
+import { purgeDjangoLeftovers } from "./django-leftovers.ts";
 import { newRequestId } from "./entropy.ts";
 import { examine } from "./health.ts";
 import { rotateSecrets } from "./mfa/rotation.ts";
@@ -54,7 +55,7 @@ export async function scheduled(controller: ScheduledController, env: Env): Prom
       ? [tellUntold(env, now), tellUntoldEvents(env, now), finishDeletions(env, now, newRequestId())]
       : []),
     ...(isFor(SIX_HOURLY) ? [compare(env, now)] : []),
-    ...(isFor(DAILY) ? [purgeBlocks(env.DB, now)] : []),
+    ...(isFor(DAILY) ? [purgeBlocks(env.DB, now), purgeDjangoLeftovers(env.DB, now)] : []),
     ...(isFor(DAILY) && config !== null
       ? [warnOfKeys(env, config, now), forget(env.DB, config, now), rotateSecrets(env.DB, config, now)]
       : []),
