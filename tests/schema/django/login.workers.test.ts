@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readUsers } from "../../../schema/django/dumpdata.ts";
 import { importUsers } from "../../../schema/django/import-users.ts";
 import { parsePasswordHash } from "../../../schema/password-hash.ts";
+import { tellUntold } from "../../../worker/admin-users.ts";
 import { trail } from "../../support/audit.ts";
 import { ask, PASSWORD, register, uniqueAddress } from "../../support/client.ts";
 import { ALONE, bindingDatabase } from "../../support/django.ts";
@@ -110,9 +111,15 @@ test("a second import after the sign-ins finds every user unchanged", async () =
   expect(rows.map(({ verdict }) => verdict)).toEqual(logins.map(() => "unchanged"));
 });
 
-test("a password changed in Django replaces the hash that a sign-in here renewed", async () => {
+test("a password changed in Django replaces the hash that a sign-in here renewed, and ends the sessions", async () => {
   const [login] = tried;
   if (login === undefined) throw new Error("nobody signed in");
+  const { username, password } = login;
+  const session = await ask("/api/accounts/login", {
+    body: { username, password },
+    address: uniqueAddress(),
+  });
+  expect(session.status).toBe(200);
   async function* changed() {
     const user = dump.find(({ model, pk }) => model === "auth.user" && moved(Number(pk)) === login?.id);
     const fields = { ...user?.fields, password: "pbkdf2_sha256$1$new$hash" };
@@ -123,6 +130,11 @@ test("a password changed in Django replaces the hash that a sign-in here renewed
   expect(row).toMatchObject({ pk: login.id, verdict: "updated" });
   const hash = await env.DB.prepare("SELECT password_hash FROM users WHERE id = ?").bind(login.id).first();
   expect(hash?.password_hash).toBe("pbkdf2_sha256$1$new$hash");
+
+  await tellUntold(env, options.now + 60);
+  const body = { refresh_token: session.body.refresh_token };
+  const refused = await ask("/api/accounts/token/refresh", { body, address: uniqueAddress() });
+  expect(refused.body.code).toBe("refresh_token_revoked");
 });
 
 test("whose hash cannot be computed here gets the same answer, and the trail says why", async () => {
