@@ -19,7 +19,15 @@ import {
 
 const ACCEPT = { DJANGO_SESSIONS: "accept" };
 /** No two tests share a user: what an isolate knows of one outlives a test. */
-const USERS = { refused: 101, elsewhere: 102, limited: 103, cached: 104, outage: 105, unused: 106 } as const;
+const USERS = {
+  refused: 101,
+  elsewhere: 102,
+  limited: 103,
+  cached: 104,
+  outage: 105,
+  unused: 106,
+  own: 107,
+} as const;
 const IN_SESSION = 115;
 
 function sign(user_id: number, claims: Record<string, unknown> = {}): Promise<string> {
@@ -96,6 +104,24 @@ describe("a simplejwt access token", () => {
   it("is believed by nobody while the user's object cannot be asked", async () => {
     const vars = { USER_AUTHORITY: { getByName: () => down() } };
     expect((await user({ token: await sign(USERS.outage), vars })).status).toBe(503);
+  });
+
+  it("shows its user's sessions, none of them as its own, and ends one or all, itself with them", async () => {
+    const token = await sign(USERS.own);
+    const [first, second] = [
+      (await refreshLegacy(await sign(USERS.own, { token_type: "refresh" }))).body,
+      (await refreshLegacy(await sign(USERS.own, { token_type: "refresh" }))).body,
+    ];
+    const path = "/api/accounts/sessions";
+    const list = await askLegacy(path, { token });
+    expect(list.body.sessions).toMatchObject([{ current: false }, { current: false }]);
+    const timeline = await askLegacy(`${path}/${first.session_id}/timeline`, { token });
+    expect(timeline.body.events).toMatchObject([{ type: "began" }]);
+    const end = (id: string) => askLegacy(`${path}${id}`, { token, method: "DELETE" });
+    expect((await end(`/${first.session_id}`)).status).toBe(204);
+    expect(await end("")).toMatchObject({ status: 200, body: { revoked: 1 } });
+    expect((await refreshLegacy(second.refresh_token)).body.code).toBe("refresh_token_revoked");
+    expect((await askLegacy(path, { token })).body.code).toBe("access_token_revoked");
   });
 
   it("leaves nothing in the object of a user who has none, once the limit's period has passed", async () => {

@@ -7,16 +7,17 @@ import type { AccessClaims } from "../../schema/claims.ts";
 import type { SessionId, TokenId } from "../../schema/ids.ts";
 import { type LimitRule, RESERVATION_MS } from "../../schema/limits.ts";
 import { isFresh, type NumericDate } from "../../schema/time.ts";
-import type { DjangoLeaseAnswer } from "../../schema/user-authority.ts";
+import type { Bearer, DjangoLeaseAnswer } from "../../schema/user-authority.ts";
 import { type UserRow, userState } from "../../schema/users.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type AppContext, readClockMs, type Service, serviceOf } from "../context.ts";
 import { revokedBefore } from "../era.ts";
 import { requireAllowedOrigin } from "../http/cookies.ts";
+import { Refusal } from "../http/problems.ts";
 import { findSessionUser, findTokenUser, legacyOf } from "../legacy.ts";
 import { verifyDjangoToken } from "../tokens/django-token.ts";
 import { knownUser } from "../user-cache.ts";
-import type { TierVerdict } from "./tiers.ts";
+import { bearerFrom, type TierVerdict } from "./tiers.ts";
 
 /** No family has this id: what asks a user's object about it is answered that it has ended. */
 const NO_ID = "A".repeat(22);
@@ -44,6 +45,17 @@ export async function djangoSessionClaims(c: AppContext): Promise<AccessClaims |
   return claimsOf(serviceOf(c), found.row, found.savedAt, found.expiresAt);
 }
 
+/**
+ * The session that asks, for its user's object to confirm; or null where it is what Django gave, and
+ * the object has confirmed just now that it is good. Throws a `Refusal` if it is not.
+ */
+export async function askingSession(c: AppContext, claims: AccessClaims): Promise<Bearer | null> {
+  if (!isDjangos(claims)) return bearerFrom(claims, c.env, c.executionCtx);
+  const { kind } = await checkDjangos(c, claims, "confirmed");
+  if (kind === "revoked") throw new Refusal("access_token_revoked");
+  return null;
+}
+
 /** True for claims that stand for what Django gave: their `sid` is no session's. */
 export function isDjangos({ sid }: Pick<AccessClaims, "sid">): boolean {
   return sid === NO_ID;
@@ -52,16 +64,22 @@ export function isDjangos({ sid }: Pick<AccessClaims, "sid">): boolean {
 /**
  * `leased`, for what Django gave: what the user's object said at most five seconds ago, and at once
  * after this isolate heard that the epoch moved. The same reservations pay. With the object down it
- * is an outage: KV forgets an end after minutes, and Django's tokens live for years.
+ * is an outage: KV forgets an end after minutes, and Django's tokens live for years. `confirmed`: the
+ * object is asked about this very request, and nothing is charged.
  */
-export async function checkDjangos(c: AppContext, { user_id, iat }: AccessClaims): Promise<TierVerdict> {
+export async function checkDjangos(
+  c: AppContext,
+  { user_id, iat }: Pick<AccessClaims, "user_id" | "iat">,
+  tier: "leased" | "confirmed" = "leased",
+): Promise<TierVerdict> {
   const era = await revokedBefore(c.env, c.executionCtx);
   const known = knownUser(user_id);
   if (iat < era || (known.django !== null && iat <= known.django.endedAt)) return REVOKED;
   const nowMs = readClockMs();
   const epoch = known.denial?.epoch ?? 0;
-  const isPaid = known.pool.take(nowMs);
+  const isPaid = tier === "confirmed" || known.pool.take(nowMs); // the request that is confirmed was charged
   const isKnown =
+    tier === "leased" &&
     known.django !== null &&
     epoch <= known.django.epoch &&
     isFresh(known.django.leasedAtMs, nowMs, RESERVATION_MS);

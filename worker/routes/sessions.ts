@@ -3,9 +3,11 @@ import { z } from "@hono/zod-openapi";
 import { asSessionId } from "../../schema/ids.ts";
 import type { RevocationScope } from "../../schema/user-authority.ts";
 import { bearerOf } from "../auth/bearer.ts";
-import { bearerFrom } from "../auth/tiers.ts";
+import { askingSession, isDjangos } from "../auth/django-bearer.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App, AppContext } from "../context.ts";
+import { endAllAndDjangos } from "../end-django.ts";
+import { revokedBefore } from "../era.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { receiptOf, receiptSchema } from "../receipt.ts";
@@ -50,7 +52,7 @@ const endOthers = defineRoute(
   {
     method: "delete",
     path: PATH,
-    summary: "End all of one's other sessions",
+    summary: "End all of one's other sessions; all of them, and what Django gave, by what Django gave",
     security,
     responses: { 200: jsonAnswer("How many ended", receiptSchema), ...problemAnswers(401, 429, 503) },
   },
@@ -59,8 +61,8 @@ const endOthers = defineRoute(
 export function mountSessions(app: App): void {
   serve(app, list, async (c) => {
     const { user_id, sid } = bearerOf(c);
-    const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
-    const command = { by, revokedBefore: by.revokedBefore };
+    const by = await askingSession(c, bearerOf(c));
+    const command = { by, revokedBefore: await revokedBefore(c.env, c.executionCtx) };
     const answer = await reach("user_authority", () => userAuthority(c.env, user_id).listSessions(command));
     if (answer.kind === "denied") throw new Refusal("access_token_revoked");
     return c.json({ sessions: answer.sessions.map((view) => sessionView(view, sid)) }, 200);
@@ -71,22 +73,26 @@ export function mountSessions(app: App): void {
     await revoke(c, { kind: "one", sid: target });
     return c.body(null, 204);
   });
-  serve(app, endOthers, async (c) => c.json(receiptOf(await revoke(c, { kind: "others" })), 200));
+  serve(app, endOthers, async (c) => {
+    if (!isDjangos(bearerOf(c))) return c.json(receiptOf(await revoke(c, { kind: "others" })), 200);
+    await askingSession(c, bearerOf(c));
+    const ended = await endAllAndDjangos(c, bearerOf(c).user_id, "ended_by_owner");
+    if (ended === null) throw new Refusal("access_token_revoked");
+    return c.json(receiptOf(ended), 200);
+  });
 }
 
 async function revoke(c: AppContext, scope: RevocationScope) {
   const { user_id } = bearerOf(c);
   const { client, requestId } = c.get("facts");
-  const by = await bearerFrom(bearerOf(c), c.env, c.executionCtx);
-  const { revokedBefore } = by;
   const command = {
-    by,
+    by: await askingSession(c, bearerOf(c)),
     scope,
     reason: "ended_by_owner" as const,
     note: null,
     client,
     requestId,
-    revokedBefore,
+    revokedBefore: await revokedBefore(c.env, c.executionCtx),
   };
   const answer = await reach("user_authority", () => userAuthority(c.env, user_id).revoke(command));
   if (answer.kind === "denied") {

@@ -7,9 +7,10 @@ import { asSessionId, asUserId } from "../../schema/ids.ts";
 import { tellView } from "../admin-audit.ts";
 import { confirmAdmin } from "../auth/admin.ts";
 import { bearerOf } from "../auth/bearer.ts";
-import { bearerFrom } from "../auth/tiers.ts";
+import { askingSession } from "../auth/django-bearer.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import type { App } from "../context.ts";
+import { revokedBefore } from "../era.ts";
 import { Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, problemAnswers, serve } from "../http/route.ts";
 import { timelineEventSchema, timelineEventView } from "../timeline-view.ts";
@@ -43,14 +44,17 @@ const route = defineRoute(
 export function mountTimeline(app: App): void {
   serve(app, route, async (c) => {
     const claims = bearerOf(c);
-    const by = await bearerFrom(claims, c.env, c.executionCtx);
-    const { revokedBefore } = by;
+    const by = await askingSession(c, claims);
     const sid = asSessionId(c.req.valid("param").id);
     const userId = asUserId(c.req.valid("query").user_id ?? claims.user_id);
     if (sid === null || userId === null) throw new Refusal("not_found");
     const isOwn = userId === claims.user_id;
     if (!isOwn) await confirmAdmin(c, claims);
-    const command = { by: isOwn ? by : null, sid, revokedBefore };
+    const command = {
+      by: isOwn ? by : null,
+      sid,
+      revokedBefore: await revokedBefore(c.env, c.executionCtx),
+    };
     const answer = await reach("user_authority", () => userAuthority(c.env, userId).timeline(command));
     if (answer.kind === "denied") {
       throw new Refusal(answer.reason === "unknown" ? "not_found" : "access_token_revoked");
