@@ -159,6 +159,47 @@ describe("a Django session, where it is accepted", () => {
   });
 });
 
+describe("a logout by what Django gave", () => {
+  const logout = (options: Request) => askLegacy("/api/accounts/logout", { body: {}, ...options });
+  const opened = async (id: number) => (await refreshLegacy(await sign(id, { token_type: "refresh" }))).body;
+
+  it.each([
+    ["a simplejwt access token", 110, async () => ({ token: await sign(110) })],
+    [
+      "a simplejwt refresh token",
+      111,
+      async () => ({ body: { refresh_token: await sign(111, { token_type: "refresh" }) } }),
+    ],
+    [
+      "a Django session that is accepted",
+      40_118,
+      async () => ({ headers: { "X-Django-Session": keyOf(40_118) }, vars: ACCEPT }),
+    ],
+  ] as const)("by %s ends all sessions, and all that Django gave", async (_name, id, shown) => {
+    const session = await opened(id);
+    const token = await sign(id);
+    expect(await logout(await shown())).toMatchObject({
+      status: 200,
+      body: { message: "Logout successful", revoked: 1 },
+    });
+    expect((await refreshLegacy(session.refresh_token)).body.code).toBe("refresh_token_revoked");
+    expect((await user({ token })).body.code).toBe("access_token_revoked");
+    expect((await logout({ token })).body, "and it ends nothing of later").toEqual({
+      message: "Already logged out",
+    });
+  });
+
+  it("cannot be of one session: that is said, and nothing ends", async () => {
+    const session = await opened(113);
+    for (const scope of ["local", "others"])
+      expect(await logout({ token: await sign(113), body: { scope } })).toMatchObject({
+        status: 400,
+        body: { code: "invalid_request" },
+      });
+    expect((await refreshLegacy(session.refresh_token)).status).toBe(200);
+  });
+});
+
 it("a session that Django 3.2 signed with SHA-1 is exchanged, and not one whose password was changed", async () => {
   // DEFAULT_HASHING_ALGORITHM = "sha1"; made by Django's own signer.
   const data =

@@ -11,6 +11,7 @@ import { presentedToken } from "../auth/bearer.ts";
 import { bearerFrom } from "../auth/tiers.ts";
 import { reach, userAuthority } from "../authorities.ts";
 import { type App, type AppContext, serviceOf } from "../context.ts";
+import { logOutOfDjango } from "../end-django.ts";
 import { revokedBefore } from "../era.ts";
 import { clearTokenCookies, cookieToken, isForeign, requireAllowedOrigin } from "../http/cookies.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
@@ -47,7 +48,8 @@ export function mountLogout(app: App): void {
   serve(app, route, async (c) => {
     const { refresh_token, scope } = c.req.valid("json");
     const wish = scope ?? serviceOf(c).config.logoutScope;
-    const ended = await endFirst(c, refresh_token ?? null, wish);
+    const token = refresh_token ?? null;
+    const ended = (await endFirst(c, token, wish)) ?? (await logOutOfDjango(c, token, scope ?? null));
     // After the tokens were looked at, and for no foreign page: one whose request came without them,
     // since they are SameSite=Strict, must not even do that. Who ends the others stays.
     if (!isForeign(c) && (ended === null || wish !== "others")) clearTokenCookies(c);
