@@ -135,9 +135,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
   }
 
   /**
-   * Ends sessions, at the wish of one that is live or of an admin. All of them: one row, however
-   * many there are. Where nothing is left that could be believed nothing moves, so that asking twice
-   * is asking once.
+   * Ends sessions, at the wish of one that is live or of an admin. All of them: one row, and none if
+   * nothing is left that could be believed, so that asking twice is asking once.
    */
   async revoke(command: contract.Revoke): Promise<contract.RevokeAnswer> {
     const decide = (turn: Turn) => this.#sessions.revoke(command, turn);
