@@ -56,13 +56,8 @@ export class UserAuthority extends DurableObject<Env> implements contract.UserAu
     this.#limits = new LimitsTable(sql);
     this.#mails = new Mails(sql, this.#limits, this.#wakeUp);
     this.#guesses = new Guesses(sql, this.#outbox, this.#mails, this.#wakeUp);
-    this.#sessions = new Sessions(
-      this.#state,
-      new AdoptedTable(sql),
-      this.#limits,
-      this.#outbox,
-      this.#wakeUp,
-    );
+    const adopted = new AdoptedTable(sql);
+    this.#sessions = new Sessions(this.#state, adopted, this.#limits, this.#outbox, this.#wakeUp);
     this.#changes = new Changes(sql, {
       sessions: this.#sessions,
       guesses: this.#guesses,

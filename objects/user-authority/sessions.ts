@@ -12,14 +12,7 @@ import type { WakeUp } from "../wake-up.ts";
 import type { AdoptedTable } from "./adopted-table.ts";
 import { decideAdoption, djangoEndedAt } from "./adoption.ts";
 import { decideErasure } from "./deletion.ts";
-import {
-  accountDeleted,
-  djangoExchanged,
-  repeatedElsewhere,
-  sessionEnded,
-  sessionsRevoked,
-  tokensRevoked,
-} from "./events.ts";
+import * as events from "./events.ts";
 import { decideExpiry, keptUntil, otherNeeds } from "./expiry.ts";
 import { type Account, type Family, grantOf, inEra, isConfirmed, viewOf } from "./family.ts";
 import { decideHearing } from "./hear-of-user.ts";
@@ -76,7 +69,7 @@ export class Sessions {
         return { ...decision, denial: null };
       case "open":
         this.#adopted.put(name, decision.family.sid, expiresAt);
-        this.#tell(djangoExchanged(decision.family, kind, decision.account, command, turn.now), turn);
+        this.#tell(events.djangoExchanged(decision.family, kind, decision.account, command, turn.now), turn);
         return this.#begin(decision, command, turn);
       case "rotate":
         throw new Error("what Django gave is never a session's newest token");
@@ -108,7 +101,8 @@ export class Sessions {
         this.#state.rotateFamily(decision.family);
         return { kind: "rotated", grant: grantOf(decision.family, account, turn.now) };
       case "repeat":
-        if (decision.elsewhere) this.#tell(repeatedElsewhere(family, account, command, turn.now), turn);
+        if (decision.elsewhere)
+          this.#tell(events.repeatedElsewhere(family, account, command, turn.now), turn);
         return { kind: "repeated", grant: grantOf(family, account, turn.now) };
       case "end": {
         const denial = this.#end([family], account, decision, command, turn);
@@ -156,7 +150,7 @@ export class Sessions {
   #revokeAll(moved: Account, { by, reason, note, ...origin }: contract.Revoke, turn: Turn): void {
     this.#outbox.appendDenial();
     const asked = { by: by?.sid ?? null, reason, note };
-    this.#tell(sessionsRevoked(moved, asked, origin, turn.now), turn);
+    this.#tell(events.sessionsRevoked(moved, asked, origin, turn.now), turn);
   }
 
   /** One row written if the state is news, and three, a row a session, or two a session if they feel it. */
@@ -174,7 +168,7 @@ export class Sessions {
       for (const family of carried) this.#state.carryFamily(family);
       this.#outbox.appendDenial();
       this.#wakeUp.noLaterThan(nowMs + DELIVERY_DELAY_MS, nowMs);
-      if (live.length > 0) this.#tell(tokensRevoked(account, command, carried.length > 0, now), turn);
+      if (live.length > 0) this.#tell(events.tokensRevoked(account, command, carried.length > 0, now), turn);
     }
     this.#end(ending, account, { reason: command.reason, verdict: null }, command, turn);
     return { kind: "heard", revoked, epoch: account.epoch, at: now, denial: this.denial(account, turn) };
@@ -186,7 +180,7 @@ export class Sessions {
     if (decision.kind === "erase") {
       this.#state.erase(decision.account, turn.now);
       this.#outbox.appendDenial();
-      this.#tell(accountDeleted(command, turn.now), turn);
+      this.#tell(events.accountDeleted(command, turn.now), turn);
     }
     const kind = decision.kind === "erase" ? "erased" : "already";
     return { kind, denial: this.denial(decision.account, turn) };
@@ -290,7 +284,7 @@ export class Sessions {
     if (families.length === 0) return null;
     for (const family of families) {
       this.#state.endFamily(family.sid, end.reason, end.verdict, turn.now);
-      this.#tell(sessionEnded(family, end, account, origin, turn.now), turn);
+      this.#tell(events.sessionEnded(family, end, account, origin, turn.now), turn);
     }
     this.#outbox.appendDenial();
     return this.denial(account, turn);
