@@ -18,7 +18,7 @@ import { JUDGED, survey, takeOver } from "./take-over.ts";
 import { Tally } from "./tally.ts";
 
 const OWNER_ONLY = 0o600;
-/** The report file has them all. */
+/** On the terminal. */
 const REFUSALS_SHOWN_MAX = 20;
 
 const progress = new Progress(process.stderr, "import:django: ");
@@ -61,6 +61,8 @@ async function run({ files, format, target, dryRun, report }: Arguments): Promis
       }
     }
     progress.end();
+    const hidden = tally.refused - REFUSALS_SHOWN_MAX;
+    if (hidden > 0) progress.say(`${hidden} more were refused: ${report ?? "--report FILE"} has them all`);
     console.log(JSON.stringify({ files, dry_run: dryRun, ...tally.summary(), absent }));
   } finally {
     database?.close();
@@ -74,7 +76,7 @@ async function openTarget(
   dryRun: boolean,
 ): Promise<{ db: ImportDatabase; close: () => void } | null> {
   if (target.kind === "remote") return { db: await openRemote(target.environment), close: () => undefined };
-  if (!dryRun) migrateLocal(target.persistTo);
+  if (!dryRun && migrateLocal(target.persistTo)) progress.say(`made a new database in ${target.persistTo}`);
   const db = dryRun ? await openLocalAsIs(target.persistTo) : openLocal(target.persistTo);
   return db === null ? null : { db, close: db.close };
 }

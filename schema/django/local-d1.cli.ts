@@ -23,9 +23,10 @@ const APPLIED = `CREATE TABLE IF NOT EXISTS d1_migrations (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL
 )`;
 
-/** Brings the folder's database up to date as `wrangler d1 migrations apply` does, and makes it if there is none. */
-export function migrateLocal(persistTo: string): void {
+/** Brings the folder's database up to date as `wrangler d1 migrations apply` does, and makes it if there is none: then true. */
+export function migrateLocal(persistTo: string): boolean {
   const file = fileOf(persistTo);
+  const isNew = !existsSync(file);
   mkdirSync(dirname(file), { recursive: true });
   using db = new DatabaseSync(file, { timeout: LOCK_TIMEOUT_MS });
   db.exec("PRAGMA journal_mode = WAL");
@@ -38,6 +39,7 @@ export function migrateLocal(persistTo: string): void {
       db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").run(name);
     });
   }
+  return isNew;
 }
 
 /** Opens the database of the folder `persistTo`, which must be there. */

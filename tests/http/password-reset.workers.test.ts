@@ -158,7 +158,11 @@ describe("confirming", () => {
     const user = await register();
     const second = await login(user);
     const answer = await confirmReset(await resetToken(user.email), NEW_PASSWORD);
-    expect(answer).toMatchObject({ status: 200, body: { message: "Password reset successful" } });
+    const receipt = { revoked: expect.any(Number), effective: { confirmed: expect.any(String) } };
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { message: "Password reset successful", ...receipt },
+    });
     expect(answer.text).not.toMatch(/eyJ|token/);
     expect(answer.headers.getSetCookie()).toEqual([]);
     for (const session of [user, second]) {

@@ -32,7 +32,10 @@ describe("POST /api/admin/revoke-all", () => {
       headers: operator,
     });
     expect(answer.status).toBe(200);
-    expect(Date.parse(answer.body.revoked_before)).toBeGreaterThanOrEqual(askedAt * 1000);
+    const { revoked_before, effective } = answer.body;
+    expect(Date.parse(revoked_before)).toBeGreaterThanOrEqual(askedAt * 1000);
+    expect(effective.confirmed, "contract §8: a receipt").toBe(revoked_before);
+    expect(Date.parse(effective.local) - Date.parse(effective.confirmed)).toBe(60_000);
     for (const user of users) {
       expect((await refresh(user.refresh)).body.code).toBe("refresh_token_revoked");
       expect((await read(user)).body.code).toBe("access_token_revoked");

@@ -86,7 +86,11 @@ function shown(c: AppContext, progress: Progress): z.infer<typeof progressSchema
         ? ["DJANGO_SECRET_KEY is known to strangers: they can sign in as any imported user"]
         : [],
     users: { imported, signed_in, rehashed, old_hashes, unusable_passwords: unusable },
-    sessions: { left: isOpen ? progress.sessions_left : 0, exchanged: progress.sessions_exchanged },
+    // Also while nothing is accepted yet: they wait for the key.
+    sessions: {
+      left: progress.finished_at === null ? progress.sessions_left : 0,
+      exchanged: progress.sessions_exchanged,
+    },
     tokens: { exchanged: progress.tokens_exchanged },
   };
 }

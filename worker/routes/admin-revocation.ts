@@ -16,7 +16,7 @@ import { type App, type AppContext, serviceOf } from "../context.ts";
 import { noteRevokedBefore, revokedBefore } from "../era.ts";
 import { Outage, Refusal } from "../http/problems.ts";
 import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../http/route.ts";
-import { receiptOf, receiptSchema } from "../receipt.ts";
+import { effectiveFrom, effectiveSchema, receiptOf, receiptSchema } from "../receipt.ts";
 import { noteDenial } from "../user-cache.ts";
 import { findWithProfile } from "../users.ts";
 
@@ -64,7 +64,7 @@ const revokeAll = defineRoute(
     responses: {
       200: jsonAnswer(
         "Every token made before this moment is dead",
-        z.object({ revoked_before: z.iso.datetime() }),
+        z.object({ revoked_before: z.iso.datetime(), effective: effectiveSchema }),
       ),
       ...problemAnswers(400, 401, 403, 429, 503),
     },
@@ -110,7 +110,7 @@ export function mountAdminRevocation(app: App): void {
     // Every edge that asked before this was decided stops believing what it heard by then, so that
     // whatever is answered after this answer knows of it: there is no third case.
     await scheduler.wait(ERA_LEASE_MS + LEASE_MARGIN_MS);
-    return c.json({ revoked_before: toIso(before) }, 200);
+    return c.json({ revoked_before: toIso(before), effective: effectiveFrom(before) }, 200);
   });
 }
 

@@ -11,6 +11,7 @@ import { defineRoute, jsonAnswer, jsonBody, problemAnswers, serve } from "../htt
 import { requireToken, useForPassword } from "../mailed-tokens.ts";
 import { requireAcceptable } from "../new-password.ts";
 import { hashPassword } from "../passwords/registry.ts";
+import { receiptOf, receiptSchema } from "../receipt.ts";
 
 const route = defineRoute(
   {
@@ -26,7 +27,10 @@ const route = defineRoute(
     summary: "Set a new password by a mailed token",
     request: jsonBody(z.object({ token: z.string().min(1), new_password: z.string().min(1) })),
     responses: {
-      200: jsonAnswer("The password is set; every session has ended", z.object({ message: z.string() })),
+      200: jsonAnswer(
+        "The password is set; every session has ended",
+        receiptSchema.extend({ message: z.string() }),
+      ),
       ...problemAnswers(400, 413, 415, 429, 503),
     },
   },
@@ -49,6 +53,6 @@ export function mountPasswordResetConfirm(app: App): void {
       make: () => useForPassword(DB, found, passwordHash, now),
     });
     if (changed === null) throw new Refusal("invalid_reset_token");
-    return c.json({ message: "Password reset successful" }, 200);
+    return c.json({ message: "Password reset successful", ...receiptOf(changed.answer) }, 200);
   });
 }
